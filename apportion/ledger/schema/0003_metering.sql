@@ -1,0 +1,103 @@
+-- What each hour cost and which tokens caused it. Knows callers, never teams. One writer: metering.
+CREATE SCHEMA metering;
+
+CREATE TABLE metering.usage_hourly (
+    charge_period_start    TIMESTAMP NOT NULL,
+    series_no              INTEGER NOT NULL,
+    uncached_input_tokens  BIGINT NOT NULL,
+    cache_read_tokens      BIGINT NOT NULL,
+    cache_write_tokens     BIGINT NOT NULL,
+    output_tokens          BIGINT NOT NULL,
+    reasoning_tokens       BIGINT NOT NULL,
+    requests               BIGINT NOT NULL,
+    events                 BIGINT NOT NULL
+);
+COMMENT ON TABLE metering.usage_hourly IS 'grain: charge_period_start, series_no';
+
+CREATE TABLE metering.placed_usage_hourly (
+    charge_period_start    TIMESTAMP NOT NULL,
+    pool_no                INTEGER NOT NULL,
+    deployment_no          INTEGER NOT NULL,
+    provider               VARCHAR NOT NULL,
+    model_no               INTEGER NOT NULL,
+    caller_no              INTEGER NOT NULL,
+    tier                   VARCHAR NOT NULL,
+    uncached_input_tokens  BIGINT NOT NULL,
+    cache_read_tokens      BIGINT NOT NULL,
+    cache_write_tokens     BIGINT NOT NULL,
+    output_tokens          BIGINT NOT NULL,
+    reasoning_tokens       BIGINT NOT NULL,
+    requests               BIGINT NOT NULL
+);
+COMMENT ON TABLE metering.placed_usage_hourly IS 'grain: charge_period_start, deployment_no, provider, model_no, caller_no, tier; deployment 0 of provider self is unplaced';
+
+CREATE TABLE metering.origin_charge_hourly (
+    charge_period_start  TIMESTAMP NOT NULL,
+    pool_no              INTEGER NOT NULL,
+    component            VARCHAR NOT NULL,
+    paid_us              HUGEINT NOT NULL,
+    effective_cost_nano  BIGINT NOT NULL
+);
+COMMENT ON TABLE metering.origin_charge_hourly IS 'grain: charge_period_start, pool_no, component; pool 0 carries monthly shared costs, component = their id';
+COMMENT ON COLUMN metering.origin_charge_hourly.paid_us IS 'GPU-microseconds paid for';
+
+CREATE TABLE metering.gpu_activity_hourly (
+    charge_period_start  TIMESTAMP NOT NULL,
+    deployment_no        INTEGER NOT NULL,
+    observed_us          BIGINT NOT NULL,
+    active_ppm_us        HUGEINT NOT NULL
+);
+COMMENT ON TABLE metering.gpu_activity_hourly IS 'grain: charge_period_start, deployment_no';
+COMMENT ON COLUMN metering.gpu_activity_hourly.active_ppm_us IS 'sum over samples of active ppm x microseconds held';
+
+CREATE TABLE metering.deployment_hourly (
+    charge_period_start  TIMESTAMP NOT NULL,
+    pool_no              INTEGER NOT NULL,
+    deployment_no        INTEGER NOT NULL,
+    paid_us              BIGINT NOT NULL,
+    effective_cost_nano  BIGINT NOT NULL,
+    utilization          VARCHAR NOT NULL,
+    observed_us          BIGINT NOT NULL,
+    active_ppm_us        HUGEINT NOT NULL,
+    low_coverage         BOOLEAN NOT NULL,
+    prefill_weight       HUGEINT NOT NULL,
+    decode_weight        HUGEINT NOT NULL,
+    workload_nano        BIGINT NOT NULL,
+    idle_nano            BIGINT NOT NULL,
+    idle_cause           VARCHAR NOT NULL,
+    unmeasured_nano      BIGINT NOT NULL,
+    prefill_nano         BIGINT NOT NULL,
+    decode_nano          BIGINT NOT NULL,
+    unattributed_nano    BIGINT NOT NULL,
+    allocation_method    VARCHAR NOT NULL,
+    confidence           VARCHAR NOT NULL
+);
+COMMENT ON TABLE metering.deployment_hourly IS 'grain: charge_period_start, deployment_no, pool_no; deployment 0 is what no deployment uses';
+COMMENT ON COLUMN metering.deployment_hourly.prefill_weight IS 'sum of weighted tokens x weight_scale of the prefill kinds';
+COMMENT ON COLUMN metering.deployment_hourly.effective_cost_nano IS 'workload + idle + unmeasured; workload = prefill + decode + unattributed';
+
+CREATE TABLE metering.charge_hourly (
+    charge_period_start  TIMESTAMP NOT NULL,
+    pool_no              INTEGER NOT NULL,
+    deployment_no        INTEGER NOT NULL,
+    provider             VARCHAR NOT NULL,
+    model_no             INTEGER NOT NULL,
+    caller_no            INTEGER NOT NULL,
+    tier                 VARCHAR NOT NULL,
+    cost_kind            VARCHAR NOT NULL,
+    cause                VARCHAR NOT NULL,
+    token_kind           VARCHAR NOT NULL,
+    consumed_tokens      BIGINT,
+    effective_cost_nano  BIGINT,
+    allocation_method    VARCHAR NOT NULL,
+    confidence           VARCHAR NOT NULL
+);
+COMMENT ON TABLE metering.charge_hourly IS 'grain: charge_period_start, pool_no, deployment_no, provider, model_no, caller_no, tier, cost_kind, cause, token_kind';
+COMMENT ON COLUMN metering.charge_hourly.caller_no IS '0 on system lines: idle, unmeasured, overhead, unattributed workload';
+COMMENT ON COLUMN metering.charge_hourly.effective_cost_nano IS '1e-9 of the billing currency; NULL is unpriced, never 0 (causes unplaced and no_price)';
+
+CREATE TABLE metering.metered_hour (charge_period_start TIMESTAMP PRIMARY KEY, metered_at TIMESTAMP NOT NULL, policy_version INTEGER NOT NULL);
+COMMENT ON TABLE metering.metered_hour IS 'hours whose charges are current but for what dirty_hour names';
+
+CREATE TABLE metering.refused_hour (charge_period_start TIMESTAMP PRIMARY KEY, reason VARCHAR NOT NULL, refused_at TIMESTAMP NOT NULL);
+COMMENT ON TABLE metering.refused_hour IS 'hours that could not be metered, and why';

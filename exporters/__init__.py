@@ -1,0 +1,1 @@
+"""What the books say, for machines and people: published results, Prometheus metrics, chargeback tables, status."""
