@@ -103,10 +103,14 @@ class Ledger:
         return Session(self._connection.cursor())
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """All or nothing, one writer at a time: commits at the end, rolls back on any exception."""
+    def transaction(self, session: Session | None = None) -> Iterator[Session]:
+        """All or nothing, one writer at a time: commits at the end, rolls back on any exception.
+
+        Args:
+            session: whose temporary tables and variables the transaction needs; else a fresh one.
+        """
         with self._lock:
-            session = self.session()
+            session = session or self.session()
             session.do("BEGIN")
             try:
                 yield session

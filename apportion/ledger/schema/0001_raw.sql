@@ -144,6 +144,7 @@ CREATE TABLE raw.rejection (
     stream        VARCHAR NOT NULL,
     source        VARCHAR NOT NULL,
     record        BIGINT NOT NULL,
+    line          BIGINT NOT NULL,
     reason        VARCHAR NOT NULL,
     detail        VARCHAR NOT NULL,
     digest        VARCHAR NOT NULL,
@@ -152,7 +153,8 @@ CREATE TABLE raw.rejection (
     replayed_at   TIMESTAMP
 );
 COMMENT ON TABLE raw.rejection IS 'every record that was not landed: why, where from, and its bytes until they expire';
-COMMENT ON COLUMN raw.rejection.record IS 'line of the stream (record number for Parquet and JSON arrays), from 1';
+COMMENT ON COLUMN raw.rejection.record IS 'number in the stream, from 1; headers and blank lines do not count';
+COMMENT ON COLUMN raw.rejection.line IS 'line of the stream, from 1; the row for Parquet, the element for JSON arrays';
 COMMENT ON COLUMN raw.rejection.reason IS 'bounded vocabulary; `conflict` is the same id and revision with other content';
 COMMENT ON COLUMN raw.rejection.digest IS 'SHA-256 of the record''s bytes, hexadecimal';
 COMMENT ON COLUMN raw.rejection.bytes IS 'at most 64 KiB, at most 30 days';

@@ -43,12 +43,44 @@ COMMENT ON COLUMN metering.origin_charge_hourly.paid_us IS 'GPU-microseconds pai
 
 CREATE TABLE metering.gpu_activity_hourly (
     charge_period_start  TIMESTAMP NOT NULL,
+    pool_no              INTEGER NOT NULL,
     deployment_no        INTEGER NOT NULL,
     observed_us          BIGINT NOT NULL,
     active_ppm_us        HUGEINT NOT NULL
 );
-COMMENT ON TABLE metering.gpu_activity_hourly IS 'grain: charge_period_start, deployment_no';
+COMMENT ON TABLE metering.gpu_activity_hourly IS 'grain: charge_period_start, pool_no, deployment_no';
+COMMENT ON COLUMN metering.gpu_activity_hourly.observed_us IS 'GPU-microseconds that samples with a known reading held';
 COMMENT ON COLUMN metering.gpu_activity_hourly.active_ppm_us IS 'sum over samples of active ppm x microseconds held';
+
+CREATE TABLE metering.deployment_cost_hourly (
+    charge_period_start  TIMESTAMP NOT NULL,
+    pool_no              INTEGER NOT NULL,
+    deployment_no        INTEGER NOT NULL,
+    paid_us              BIGINT NOT NULL,
+    effective_cost_nano  BIGINT NOT NULL,
+    utilization          VARCHAR NOT NULL,
+    capacity_token_us    HUGEINT NOT NULL
+);
+COMMENT ON TABLE metering.deployment_cost_hourly IS 'grain: charge_period_start, pool_no, deployment_no; deployment 0 is GPU time of the pool that no deployment holds';
+COMMENT ON COLUMN metering.deployment_cost_hourly.paid_us IS 'GPU-microseconds of the pool that the deployment holds';
+COMMENT ON COLUMN metering.deployment_cost_hourly.utilization IS 'active | capacity | allocation as the hour finds it; empty for deployment 0';
+COMMENT ON COLUMN metering.deployment_cost_hourly.capacity_token_us IS 'sum of capacity_per_gpu_hour x GPU-microseconds; 0 where no capacity is given';
+
+CREATE TABLE metering.phase_share_hourly (
+    charge_period_start  TIMESTAMP NOT NULL,
+    pool_no              INTEGER NOT NULL,
+    deployment_no        INTEGER NOT NULL,
+    consumed_tokens      BIGINT NOT NULL,
+    prefill_weight       HUGEINT NOT NULL,
+    decode_weight        HUGEINT NOT NULL,
+    prefill_share        HUGEINT NOT NULL,
+    decode_share         HUGEINT NOT NULL,
+    phase_method         VARCHAR NOT NULL,
+    confidence           VARCHAR NOT NULL
+);
+COMMENT ON TABLE metering.phase_share_hourly IS 'grain: charge_period_start, pool_no, deployment_no; only where a deployment has usage';
+COMMENT ON COLUMN metering.phase_share_hourly.prefill_weight IS 'sum of tokens x weight x weight_scale of the prefill kinds';
+COMMENT ON COLUMN metering.phase_share_hourly.prefill_share IS 'what the workload is split by, in the unit of phase_method; 0 where the phase has no weighted tokens';
 
 CREATE TABLE metering.deployment_hourly (
     charge_period_start  TIMESTAMP NOT NULL,

@@ -1,0 +1,126 @@
+"""The command line: parse, hand over to one module per command, turn errors into sentences and exit codes.
+
+Nothing heavy is imported before a command runs, so `--help` answers at once.
+
+Exit codes: 0 done; 1 refused or failed; 2 usage or config.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from apportion import __version__
+
+COMMANDS = {
+    "demo": "a bounded simulated fleet through the whole pipeline, in a folder of its own",
+    "init": "write a commented apportion.toml and teams.csv to start from",
+    "check": "validate the config at once, and print it resolved",
+    "ingest": "land files of usage events or GPU samples (again is harmless)",
+    "meter": "meter the hours that are due, settle their months, publish the results",
+    "report": "the chargeback of a month",
+    "status": "how far the figures reach, what was rejected, whether the money adds up",
+    "serve": "meter on a schedule and answer /metrics, until SIGTERM",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns: its exit code."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if not options.command:
+        parser.print_help()
+        return 2
+    module = importlib.import_module(f"apportion.cli.{options.command}")
+    return _guarded(module.run, options)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command and option; each command's own options come from its `options` function."""
+    parser = argparse.ArgumentParser(
+        prog="apportion", description="Every nano-dollar of an LLM fleet's cost on exactly one line.",
+        epilog="Start with `apportion demo`, or with `apportion init` in a new folder.")
+    parser.add_argument("--version", action="version", version=f"apportion {__version__}")
+    _shared(parser, top=True)
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        _shared(command, top=False)
+        _OPTIONS[name](command)
+    return parser
+
+
+def _shared(parser: argparse.ArgumentParser, *, top: bool) -> None:
+    """Options that may stand before or after the command."""
+    absent = {} if top else {"default": argparse.SUPPRESS}
+    parser.add_argument("--config", type=Path, metavar="F", help="config file (default: apportion.toml)",
+                        **(absent or {"default": Path("apportion.toml")}))
+    parser.add_argument("--ledger", type=Path, metavar="F", help="ledger file (default: the config's)", **(absent or {"default": None}))
+    parser.add_argument("--json", action="store_true", help="print JSON for programs", **(absent or {"default": False}))
+    parser.add_argument("-v", "--verbose", action="count", help="log more; twice for everything", **(absent or {"default": 0}))
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where its files go (default: demo)")
+
+
+def _init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", type=Path, nargs="?", default=Path(), help="where to write (default: here)")
+
+
+def _check(_: argparse.ArgumentParser) -> None:
+    return
+
+
+def _ingest(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="files, plain or .gz or .zst; Parquet is recognised")
+    parser.add_argument("--format", default="usage", metavar="NAME",
+                        help="usage, gpu, or the name of a [[sources]] mapping (default: usage)")
+    parser.add_argument("--replay-rejections", action="store_true", help="try the quarantined records again")
+
+
+def _meter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--since", metavar="T", help="first hour, such as 2026-10-01T00:00Z; meters again from there")
+    parser.add_argument("--until", metavar="T", help="end of the last hour, exclusive")
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--month", required=True, metavar="YYYY-MM")
+    parser.add_argument("--by", metavar="DIMS", help="columns to sum by, such as team,model; `day` or `hour` splits the month")
+    parser.add_argument("--format", default="table", choices=("table", "csv", "parquet", "json"))
+    parser.add_argument("--out", type=Path, metavar="P", help="write to a file instead of the screen")
+
+
+def _status(_: argparse.ArgumentParser) -> None:
+    return
+
+
+def _serve(_: argparse.ArgumentParser) -> None:
+    return
+
+
+_OPTIONS = {
+    "demo": _demo, "init": _init, "check": _check, "ingest": _ingest, "meter": _meter, "report": _report, "status": _status,
+    "serve": _serve,
+}
+
+
+def _guarded(run: object, options: argparse.Namespace) -> int:
+    from apportion.cli.output import complain, log_to_stderr  # noqa: PLC0415
+    from apportion.domain.errors import ApportionError  # noqa: PLC0415
+
+    log_to_stderr(options.verbose)
+    try:
+        return int(run(options))  # type: ignore[operator]
+    except ApportionError as error:
+        complain(error, json_wanted=options.json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped; what was committed is kept", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0

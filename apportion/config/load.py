@@ -1,0 +1,88 @@
+"""Read a config file whole: every problem at once, each with its place, or a `Config` on which the rest can rely."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+from apportion.config import (
+    directory_reading,
+    fleet_checks,
+    fleet_reading,
+    placement_checks,
+    policy_reading,
+    services_reading,
+    sources_reading,
+)
+from apportion.config.model import Config
+from apportion.config.tables import Problems, Table
+from apportion.domain.errors import ConfigError
+
+
+def load(path: Path) -> Config:
+    """The config in a file, and in the files it names.
+
+    Raises: ConfigError with every problem found, as `file:key: what is wrong; what to do`.
+    """
+    problems = Problems()
+    root = Table(_document(path), f"{path.name}:", problems)
+    beside = path.parent
+    fleet = fleet_reading.read(root)
+    policy = policy_reading.read(root.table("policy"))
+    ledger = services_reading.ledger(root.table("ledger"), beside)
+    directory = directory_reading.read(root.table("directory"), beside)
+    sources = sources_reading.read(root)
+    http = services_reading.http(root.table("http"))
+    prometheus = services_reading.prometheus(root.table("prometheus"))
+    schedule = services_reading.schedule(root.table("schedule"), beside)
+    budgets = services_reading.budgets(root.table("budgets"))
+    root.sound()
+    fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
+    placement_checks.check(fleet, problems)
+    if problems.errors:
+        raise ConfigError(problems.errors)
+    return Config(
+        path=path,
+        ledger=ledger,
+        policy=policy,
+        directory=directory,
+        sources=sources,
+        http=http,
+        prometheus=prometheus,
+        schedule=schedule,
+        budgets_nano=budgets,
+        warnings=tuple(problems.warnings),
+        pools=tuple(row.item for row in fleet.pools),
+        deployments=tuple(row.item for row in fleet.deployments),
+        rates=tuple(row.item for row in fleet.rates),
+        shared_costs=tuple(row.item for row in fleet.shared_costs),
+        entitlements=tuple(row.item for row in fleet.entitlements),
+        model_aliases=tuple(row.item for row in fleet.aliases),
+    )
+
+
+def _document(path: Path) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"), parse_float=Decimal)
+    except FileNotFoundError:
+        problem = f"{path}: there is no config here; run `apportion init` to write one, or name yours with --config"
+    except OSError as error:
+        problem = f"{path}: cannot be read ({error.strerror}); give this user access to it, or correct the path"
+    except UnicodeDecodeError as error:
+        problem = f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8"
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        # Besides TOMLDecodeError: integers of thousands of digits, exponents beyond Decimal, tables nested without end.
+        problem = _malformed(path, str(error))
+    raise ConfigError([problem])
+
+
+def _malformed(path: Path, said: str) -> str:
+    found = re.fullmatch(r"(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)", said, re.DOTALL)
+    if found:
+        what = found["what"][0].lower() + found["what"][1:]
+        place = f"{path.name}:{found['line']}:{found['column']}"
+        return f"{place}: this is not TOML, {what}; correct the line and run `apportion check`"
+    return f"{path.name}: this is not TOML: {said}; correct it and run `apportion check`"

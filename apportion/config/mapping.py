@@ -1,0 +1,166 @@
+"""How any CSV or JSON export is read without code: which column holds which canonical field, in which unit.
+
+These are descriptions only; ingest executes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Kind = Literal["usage", "gpu"]
+Format = Literal["csv", "json"]
+FieldType = Literal["text", "integer", "milliseconds", "ratio", "bytes", "watts", "joules"]
+
+KINDS: Final[tuple[Kind, ...]] = ("usage", "gpu")
+FORMATS: Final[tuple[Format, ...]] = ("csv", "json")
+RESERVED_NAMES: Final = KINDS
+"""Names of the canonical formats, which no mapping may take."""
+
+TOKEN_FIELDS: Final = (
+    "uncached_input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+)
+
+USAGE_FIELDS: Final[Dictionary[str, FieldType]] = {
+    **dict.fromkeys(
+        (
+            "event_id",
+            "source",
+            "model",
+            "provider",
+            "cluster",
+            "deployment",
+            "replica",
+            "principal",
+            "namespace",
+            "trace_id",
+            "session_id",
+            "status",
+            "usage_quality",
+            "tier",
+            "language",
+            "region",
+        ),
+        "text",
+    ),
+    **dict.fromkeys(("revision", *TOKEN_FIELDS, "requests"), "integer"),
+    **dict.fromkeys(("ttft_ms", "duration_ms", "queue_ms"), "milliseconds"),
+}
+GPU_FIELDS: Final[Dictionary[str, FieldType]] = {
+    **dict.fromkeys(
+        ("gpu_uuid", "gpu", "cluster", "node", "deployment", "namespace", "pod", "container", "mig_profile"), "text"
+    ),
+    **dict.fromkeys(("active_ratio", "sm_active_ratio", "tensor_active_ratio", "dram_active_ratio"), "ratio"),
+    "memory_used_bytes": "bytes",
+    "power_watts": "watts",
+    "energy_joules": "joules",
+}
+TIME_FIELD: Final[Dictionary[Kind, str]] = {"usage": "occurred_at", "gpu": "sampled_at"}
+
+UNITS: Final[Dictionary[FieldType, tuple[str, ...]]] = {
+    "text": (),
+    "integer": (),
+    "milliseconds": ("ms", "s", "us", "ns"),
+    "ratio": ("ratio", "percent"),
+    "bytes": ("bytes", "mib"),
+    "watts": ("watts", "milliwatts"),
+    "joules": ("joules", "millijoules", "microjoules", "kilowatt_hours"),
+}
+"""Units a field may come in; the first is the canonical one."""
+
+WORDS: Final[Dictionary[str, tuple[str, ...]]] = {
+    "status": ("success", "failed", "cancelled"),
+    "usage_quality": ("reported", "estimated", "missing", "partial"),
+}
+"""Fields with a closed set of words."""
+
+EPOCHS: Final = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
+ISO: Final = "iso"
+
+
+def fields_of(kind: Kind) -> Dictionary[str, FieldType]:
+    """Canonical fields of a kind, but for its time and its tags."""
+    return USAGE_FIELDS if kind == "usage" else GPU_FIELDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnSpec:
+    """Where one canonical field is found.
+
+    Attributes:
+        column: as written in the config.
+        path: the column's name, or for JSON the keys from the record down to the value.
+        unit: what the column counts in, of `UNITS`; None for texts and integers.
+        default: canonical text where the column is absent or empty; None leaves the field absent.
+    """
+
+    column: str
+    path: tuple[str, ...]
+    unit: str | None
+    default: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeSpec:
+    """Where the record's time is found, and how it is written.
+
+    Attributes:
+        column: as written in the config.
+        path: the column's name, or for JSON the keys down to the value.
+        format: `iso`, one of `EPOCHS`, or a strptime format.
+        zone: IANA zone of times that carry none; None where every time must carry its own, and for epochs.
+    """
+
+    column: str
+    path: tuple[str, ...]
+    format: str
+    zone: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplatePart:
+    """A piece of an event id template.
+
+    Attributes:
+        kind: `text` as it stands, `file` its name, `line` its number, `column` a value of the record.
+        text: the literal text, or the column as written.
+        path: for a column, its name or the keys down to it.
+    """
+
+    kind: Literal["text", "file", "line", "column"]
+    text: str
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapping:
+    """One `[[sources]]` table: a format of the user's own.
+
+    Attributes:
+        name: what `ingest --format` takes.
+        kind: what records become.
+        format: csv with a header line, or json as NDJSON or one top-level array.
+        delimiter: of CSV; one character.
+        columns: canonical field -> where it is found; disjoint from constants.
+        time: when the record happened.
+        constants: canonical field -> canonical text, the same for every record; holds `source` unless a column does.
+        event_id: template of the id, for records with none of their own; empty otherwise.
+        tags: tag -> where its value is found.
+        minus: token field -> token fields whose counts are inside it and are taken out.
+    """
+
+    name: str
+    kind: Kind
+    format: Format
+    delimiter: str
+    columns: Dictionary[str, ColumnSpec]
+    time: TimeSpec
+    constants: Dictionary[str, str]
+    event_id: tuple[TemplatePart, ...]
+    tags: Dictionary[str, ColumnSpec]
+    minus: Dictionary[str, tuple[str, ...]]

@@ -1,0 +1,87 @@
+"""What decides where an event runs: aliases that are followed once, and models that one deployment at a time serves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import combinations
+
+from apportion.config.fleet import Deployment, ModelAlias
+from apportion.config.fleet_reading import Fleet
+from apportion.config.globs import share_a_text
+from apportion.config.tables import Placed, Problems
+from apportion.config.values import span
+from apportion.domain.effective import first_overlap
+from apportion.domain.period import Period
+
+EVENT_FIELDS = ("cluster", "replica", "namespace")
+"""What an event that names no deployment can be told apart by."""
+
+
+def check(fleet: Fleet, problems: Problems) -> None:
+    """Note aliases that contradict one another, and warn of models that only named events can place."""
+    _aliases(fleet.aliases, problems)
+    _models_by_their_names(fleet, problems)
+    _one_deployment_per_model(fleet.deployments, problems)
+
+
+def _aliases(aliases: list[Placed[ModelAlias]], problems: Problems) -> None:
+    groups: defaultdict[str, list[Placed[ModelAlias]]] = defaultdict(list)
+    for row in aliases:
+        groups[row.item.alias].append(row)
+    for name, group in groups.items():
+        both = first_overlap([row.item for row in group])
+        if both:
+            one, other = (next(row for row in group if row.item is item) for item in both)
+            problems.error(
+                other.where,
+                f"alias {name!r} stands for {other.item.model!r} {span(other.item.effective)}, and "
+                f"at {one.where} for {one.item.model!r} {span(one.item.effective)}; set effective_to on the earlier",
+            )
+    for row in aliases:
+        for further in groups.get(row.item.model, []):
+            if further.item.effective.overlaps(row.item.effective):
+                problems.error(
+                    f"{row.where}.model",
+                    f"{row.item.model!r} is an alias itself, of {further.item.model!r} at {further.where}, "
+                    f'and aliases are followed once; write model = "{further.item.model}"',
+                )
+
+
+def _models_by_their_names(fleet: Fleet, problems: Problems) -> None:
+    for row in fleet.deployments:
+        for alias in fleet.aliases:
+            if alias.item.alias in row.item.models and alias.item.effective.overlaps(row.item.effective):
+                problems.warning(
+                    f"{row.where}.models",
+                    f"names {alias.item.alias!r}, which {alias.where} makes {alias.item.model!r}, "
+                    f"so no event will find it; list {alias.item.model!r} instead",
+                )
+
+
+def _one_deployment_per_model(deployments: list[Placed[Deployment]], problems: Problems) -> None:
+    serving: defaultdict[str, list[Placed[Deployment]]] = defaultdict(list)
+    for row in deployments:
+        for model in row.item.models:
+            serving[model].append(row)
+    for model, rows in serving.items():
+        for one, other in combinations(rows, 2):
+            if not one.item.effective.overlaps(other.item.effective) or _told_apart(one.item, other.item):
+                continue
+            shared = Period(
+                max(one.item.effective.start, other.item.effective.start),
+                min(one.item.effective.end, other.item.effective.end),
+            )
+            problems.warning(
+                f"{other.where}.models",
+                f"{model!r} is served by {one.item.id!r} and by {other.item.id!r} {span(shared)}, so events that name "
+                "none stay unplaced; tell the two apart by match = { cluster, replica or namespace }",
+            )
+
+
+def _told_apart(one: Deployment, other: Deployment) -> bool:
+    """Whether no event can match both."""
+    for name in EVENT_FIELDS:
+        left, right = getattr(one.match, name), getattr(other.match, name)
+        if left is not None and right is not None and not share_a_text(left, right):
+            return True
+    return False

@@ -1,0 +1,72 @@
+"""Read `[policy]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from apportion.config import fleet, model, values
+from apportion.config.model import Policy
+from apportion.config.tables import Table
+from apportion.domain.tokens import TOKEN_KINDS
+
+WEIGHTS: Final = {
+    "uncached_input": Decimal(1),
+    "cache_read": Decimal("0.1"),
+    "cache_write": Decimal(1),
+    "output": Decimal(6),
+    "reasoning": Decimal(6),
+}
+"""Defaults: decoding a token holds a GPU about six times as long as prefilling one, and a cached one is nearly free."""
+WEIGHT_MAX: Final = 1_000_000
+"""Keeps weight x tokens x cost inside 128 bits for a month of the largest fleet."""
+HOLD_MAX_SECONDS: Final = 3600
+"""A sample that held longer would reach beyond the next hour."""
+PPM: Final = 1_000_000
+
+
+def read(table: Table) -> Policy:
+    """The policy, with every default filled in."""
+    hold = table.read("sample_hold_seconds", _hold_us, 120 * PPM)
+    return Policy(
+        utilization=table.choice("utilization", fleet.UTILIZATIONS, "active"),
+        phase_split=table.choice("phase_split", model.PHASE_SPLITS, "weights"),
+        weights=_weights(table.table("weights")),
+        idle=table.choice("idle", model.IDLE_POLICIES, "separate"),
+        over=table.choice("over", model.OVERS, "month"),
+        min_coverage_ppm=table.read("min_coverage", _coverage_ppm, 900_000),
+        sample_hold_us=hold,
+        late_limit_days=table.integer("late_limit_days", 1, 3650, 35),
+    )
+
+
+def _weights(table: Table) -> Mapping[str, Decimal]:
+    weights = {kind: table.read(kind, _weight, WEIGHTS[kind]) for kind in TOKEN_KINDS}
+    if not any(weights.values()):
+        table.wrong("", "are all zero, so no token would carry cost; give at least one kind a weight above zero")
+    return weights
+
+
+def _weight(value: object) -> Decimal:
+    weight = values.exact(value, 9)
+    if weight > WEIGHT_MAX:
+        msg = f"is {weight}; write a weight of at most {WEIGHT_MAX} (only their proportions count)"
+        raise ValueError(msg)
+    return weight
+
+
+def _hold_us(value: object) -> int:
+    seconds = values.exact(value, 6)
+    if not 0 < seconds <= HOLD_MAX_SECONDS:
+        msg = f"is {seconds}; write seconds above 0 and up to {HOLD_MAX_SECONDS}"
+        raise ValueError(msg)
+    return int(seconds * PPM)
+
+
+def _coverage_ppm(value: object) -> int:
+    ratio = values.exact(value, 6)
+    if ratio > 1:
+        msg = f"is {ratio}; write a ratio from 0 to 1, such as 0.9"
+        raise ValueError(msg)
+    return int(ratio * PPM)

@@ -1,0 +1,104 @@
+"""Read `[ledger]`, `[http]`, `[prometheus]`, `[schedule]` and `[budgets]`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Final
+
+from apportion.config import values
+from apportion.config.environment import Secret, present
+from apportion.config.model import Http, LedgerConfig, Listener, Prometheus, Schedule
+from apportion.config.tables import Table
+from apportion.domain.period import hour_of
+
+EPOCH: Final = datetime(2020, 1, 1, tzinfo=UTC)
+LISTEN: Final = Listener(host="127.0.0.1", port=8321)
+LABEL_SETS: Final = 5_000
+"""Default bound: some 50,000 series, which a scrape carries with ease."""
+LABEL_SETS_MAX: Final = 100_000
+
+_LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:\s]*)):(\d{1,5})", re.ASCII)
+
+
+def ledger(table: Table, beside: Path) -> LedgerConfig:
+    """`[ledger]`; relative paths are beside the config file."""
+    metered_from = table.instant("metered_from") if table.has("metered_from") else None
+    if metered_from and metered_from != hour_of(metered_from):
+        table.wrong("metered_from", f"is {values.stamp(metered_from)}, inside an hour; write the start of a whole hour")
+    return LedgerConfig(
+        path=beside / table.text("path"),
+        billing_currency=table.require("billing_currency", _currency, ""),
+        epoch=table.instant("epoch", EPOCH),
+        metered_from=metered_from,
+    )
+
+
+def http(table: Table) -> Http:
+    """`[http]`; a token that is not in the environment yet is a warning."""
+    token: Secret | None = table.read("token", _secret, None)
+    if token and not present(token):
+        table.problems.warning(
+            table.place("token"), f"{token.env} is not set in the environment; export it before `apportion serve`"
+        )
+    return Http(
+        listen=table.read("listen", _listener, LISTEN),
+        metrics_listen=table.read("metrics_listen", _listener, None),
+        token=token,
+    )
+
+
+def prometheus(table: Table) -> Prometheus:
+    """`[prometheus]`."""
+    return Prometheus(max_label_sets=table.integer("max_label_sets", 1, LABEL_SETS_MAX, LABEL_SETS))
+
+
+def schedule(table: Table, beside: Path) -> Schedule:
+    """`[schedule]`; relative paths are beside the config file."""
+    return Schedule(
+        meter_every_seconds=table.integer("meter_every_seconds", 1, 86_400, 60),
+        chargeback_at=table.read("chargeback_at", _time_of_day, time(2, 0)),
+        chargeback_dir=beside / table.text("chargeback_dir", "chargeback"),
+    )
+
+
+def budgets(table: Table) -> Mapping[str, int]:
+    """`[budgets]`: team -> amount per month, in nano."""
+    teams = table.written()
+    for team in teams:
+        if team.startswith("__") or not team.strip():
+            table.wrong(team, "is not a team of yours; budgets are for teams that pay")
+    return {team: table.amount(team) for team in teams}
+
+
+def _currency(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Z]{3}", value):
+        msg = f'is {value!r}; write an ISO 4217 code in capitals, such as "USD"'
+        raise ValueError(msg)
+    return value
+
+
+def _secret(value: object) -> Secret:
+    name: object = value.get("env") if isinstance(value, dict) and set(value) == {"env"} else None
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        msg = 'must not hold the secret itself; name an environment variable, { env = "APPORTION_TOKEN" }'
+        raise ValueError(msg)
+    return Secret(name)
+
+
+def _listener(value: object) -> Listener:
+    found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
+    if not found or not 0 < int(found[3]) < 2**16:
+        msg = f'is {value!r}; write host:port, such as "127.0.0.1:8321" or "[::1]:8321"'
+        raise ValueError(msg)
+    every = "0.0.0.0"  # noqa: S104 - what `:8321` asks for
+    return Listener(host=found[1] or found[2] or every, port=int(found[3]))
+
+
+def _time_of_day(value: object) -> time:
+    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value, re.ASCII):
+        msg = f'is {value!r}; write hours and minutes in UTC, such as "02:00"'
+        raise ValueError(msg)
+    return time.fromisoformat(value)

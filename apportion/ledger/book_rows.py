@@ -1,0 +1,102 @@
+"""A config as rows of `book`: globs become LIKE patterns, defaults are filled in, the policy becomes numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from apportion.config.globs import like
+from apportion.config.model import Config, DirectoryRule, Policy
+from apportion.config.values import stamp
+from apportion.domain.period import Period
+from apportion.domain.tokens import TOKEN_KINDS, scaled_weights
+from apportion.ledger import book_tables as tables
+from apportion.ledger.book_tables import ordered, text
+from apportion.ledger.connection import Row
+
+POLICY_COLUMNS: Final = (
+    "phase_split", "idle", "over", "min_coverage_ppm", "sample_hold_us", "weight_scale",
+    *(f"{kind}_weight" for kind in TOKEN_KINDS),
+)  # fmt: skip
+SETTLEMENT_COLUMNS: Final = ("idle", "over")
+"""Policy that only settlement reads; all other policy is metering's."""
+
+
+def rows(config: Config) -> dict[str, list[Row]]:
+    """Rows of every table by its name, each in the order of `book_tables.ordered`."""
+    found: Mapping[str, list[Row]] = {
+        tables.POOL.name: [(pool.id, pool.gpu, pool.gpus, *_range(pool.effective)) for pool in config.pools],
+        tables.DEPLOYMENT.name: _deployments(config),
+        tables.DEPLOYMENT_MODEL.name: [
+            (deployment.id, model, *_range(deployment.effective))
+            for deployment in config.deployments
+            for model in deployment.models
+        ],
+        tables.MODEL_ALIAS.name: [
+            (alias.alias, alias.model, *_range(alias.effective)) for alias in config.model_aliases
+        ],
+        tables.RATE.name: [
+            (rate.pool, rate.component, rate.per_gpu_hour_nano, *_range(rate.effective)) for rate in config.rates
+        ],
+        tables.SHARED_COST.name: [
+            (cost.id, cost.per_month_nano, cost.policy, *_range(cost.effective)) for cost in config.shared_costs
+        ],
+        tables.SHARED_COST_SHARE.name: sorted(
+            {(cost.id, team, weight) for cost in config.shared_costs for team, weight in cost.shares.items()}
+        ),
+        tables.ENTITLEMENT.name: [
+            (entitled.pool, entitled.team, entitled.gpus, *_range(entitled.effective))
+            for entitled in config.entitlements
+        ],
+        tables.DIRECTORY_RULE.name: [_rule(number, rule) for number, rule in enumerate(config.directory.rules, 1)],
+        tables.COST_CENTER.name: list(config.directory.cost_centers.items()),
+    }
+    return {name: ordered(content) for name, content in found.items()}
+
+
+def policy(config: Policy) -> dict[str, object]:
+    """The policy's columns by name."""
+    weights, scale = scaled_weights(config.weights)
+    found: dict[str, object] = {column: getattr(config, column) for column in POLICY_COLUMNS[:5]}
+    return found | {"weight_scale": scale} | {f"{kind}_weight": weights[kind] for kind in TOKEN_KINDS}
+
+
+def settings(config: Config) -> dict[str, str]:
+    """What `book.setting` keeps besides the digest."""
+    return {
+        "billing_currency": config.ledger.billing_currency,
+        "epoch": stamp(config.ledger.epoch),
+        "metered_from": stamp(config.ledger.metered_from) if config.ledger.metered_from else "",
+        "tag_allow_list": text(sorted(config.tag_allow_list)),
+        "budgets_nano": text(dict(config.budgets_nano)),
+    }
+
+
+def _range(effective: Period) -> Row:
+    return effective.start, effective.end
+
+
+def _deployments(config: Config) -> list[Row]:
+    return [
+        (
+            deployment.id, deployment.pool, deployment.gpus, config.utilization_of(deployment),
+            deployment.capacity_per_gpu_hour, deployment.owner, deployment.charge_to, deployment.role,
+            *(_like(glob) for glob in (
+                deployment.match.cluster, deployment.match.replica, deployment.match.namespace, deployment.match.node,
+                deployment.match.gpu_uuid, deployment.match.pod)),
+            *_range(deployment.effective),
+        )
+        for deployment in config.deployments
+    ]  # fmt: skip
+
+
+def _rule(number: int, rule: DirectoryRule) -> Row:
+    return (
+        number, _like(rule.principal), _like(rule.namespace), _like(rule.source),
+        text({tag: like(glob) for tag, glob in rule.tags}), rule.team, rule.team_tag, rule.team_name, rule.project,
+        rule.cost_center, *_range(rule.effective),
+    )  # fmt: skip
+
+
+def _like(glob: str | None) -> str | None:
+    return None if glob is None else like(glob)

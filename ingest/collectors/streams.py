@@ -1,0 +1,139 @@
+"""Files as streams of bytes, whatever compresses them: plain, gzip or zstd, told by their first bytes.
+
+A compressed file that ends too early gives what is whole and then says so; memory stays bounded whatever the ratio.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from apportion.domain.errors import InputError
+
+PLAIN_CHUNK_BYTES = 4 * 1024 * 1024
+GZIP_CHUNK_BYTES = 256 * 1024
+ZSTD_CHUNK_BYTES = 2 * 1024
+"""A zstd block of 4 bytes can stand for 128 KiB, and its decoder has no output limit: so at most 64 MiB at once."""
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+class _Decoder(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def pieces(self, data: bytes) -> Iterator[bytes]: ...
+
+
+class ByteStream:
+    """The decompressed bytes of a file from a position on.
+
+    Attributes:
+        behind: bytes of a compressed file that have been read.
+        damage: a sentence, once the end was reached, when the file is cut short or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.damage: str | None = None
+        self.behind = 0
+        try:
+            with path.open("rb") as file:
+                self._magic = file.read(4)
+                file.seek(0, 2)
+                self.size = file.tell()
+        except OSError as error:
+            msg = f"{path}: cannot be read ({error.strerror}); check the path and its permissions."
+            raise InputError(msg) from error
+
+    @property
+    def compressed(self) -> bool:
+        """Whether positions in the stream differ from positions in the file."""
+        return self._magic.startswith((GZIP_MAGIC, ZSTD_MAGIC))
+
+    def chunks(self, start: int) -> Iterator[bytes]:
+        """Bytes from a position of the decompressed stream to its end."""
+        try:
+            with self.path.open("rb") as file:
+                if not self.compressed:
+                    file.seek(start)
+                    while chunk := file.read(PLAIN_CHUNK_BYTES):
+                        yield chunk
+                    return
+                for chunk in self._decompressed(file):
+                    if start >= len(chunk):
+                        start -= len(chunk)
+                        continue
+                    yield chunk[start:]
+                    start = 0
+        except OSError as error:
+            msg = f"{self.path}: cannot be read ({error.strerror}); what was read before is kept."
+            raise InputError(msg) from error
+
+    def _decompressed(self, file: BinaryIO) -> Iterator[bytes]:
+        gzip = self._magic.startswith(GZIP_MAGIC)
+        chunk_bytes = GZIP_CHUNK_BYTES if gzip else ZSTD_CHUNK_BYTES
+        decoder: _Decoder = _Gzip() if gzip else _Zstd()
+        try:
+            while data := file.read(chunk_bytes):
+                self.behind = file.tell()
+                while data:
+                    if decoder.eof:
+                        decoder = _Gzip() if gzip else _Zstd()
+                    yield from decoder.pieces(data)
+                    data = decoder.unused_data if decoder.eof else b""
+        except Exception as error:  # noqa: BLE001 - zlib and zstandard share no base class
+            if isinstance(error, OSError):
+                raise
+            self.damage = f"{self.path}: damaged after what was read ({error}); what is whole was kept. Fetch the file again."
+            return
+        if not decoder.eof:
+            self.damage = f"{self.path}: cut short; what is whole was kept. Run this again when the file is complete."
+
+
+class _Gzip:
+    """zlib's decoder, its output bounded per piece."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        while data:
+            if out := self._inner.decompress(data, PLAIN_CHUNK_BYTES):
+                yield out
+            data = self._inner.unconsumed_tail
+
+
+class _Zstd:
+    """zstandard's decoder of one frame; small inputs bound its output."""
+
+    def __init__(self) -> None:
+        import zstandard  # noqa: PLC0415 - only needed for .zst files
+
+        self._inner = zstandard.ZstdDecompressor().decompressobj()
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._inner.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._inner.unused_data)
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        if out := self._inner.decompress(data):
+            yield out

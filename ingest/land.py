@@ -1,0 +1,250 @@
+"""Land a slice: decode, judge, deduplicate and commit, with the position it brings the stream to.
+
+The clean path is one INSERT over the spooled slice, and a check that it met no id twice. Only where counts disagree is
+anything classified:
+
+1. land every sound record whose dimensions are known (one pass over the slice);
+2. fewer than were sent: learn the new dimension combinations and land their records (a second pass);
+3. still fewer: number the records and say why each of the others did not land (a third pass);
+4. an id met twice, in the slice or within the two hours around it: undo, and land again with a verdict for every record;
+5. bytes that are no records at all and upset the count: sift them out one by one, and land the rest.
+
+All of it, the position, the dirty hours and the rejections are one transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from apportion.domain.clock import Clock
+from apportion.domain.errors import InputError
+from apportion.domain.period import HOUR, MICROSECOND, hour_of
+from apportion.domain.tokens import TOKENS_MAX
+from apportion.ledger import dictionary
+from apportion.ledger.connection import Ledger, Session
+from ingest.collectors.slices import Slice
+from ingest.formats.format import Format
+from ingest.kinds import KINDS
+from ingest.outcome import Outcome
+from ingest.rejections import BYTES_MAX, Rejection, judged_again, quarantine
+from ingest.spool import Spool
+from ingest.unlanded import Record, UncountedError, sift, spooled, unlanded
+
+AHEAD = timedelta(days=1)
+KNOWN_SERIES_MAX = 1_000_000
+"""Combinations a session remembers before it starts over; the ledger's own dictionary keeps them all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What landing believes.
+
+    Attributes:
+        oldest: records before it are rejected.
+        tags: tag keys that are kept.
+        sample_hold: how long a GPU sample speaks for its device.
+    """
+
+    oldest: datetime
+    tags: frozenset[str]
+    sample_hold: timedelta
+
+
+class _ClashError(Exception):
+    """Ids were met twice: land again with a verdict for every record."""
+
+
+class Lander:
+    """Lands the slices of one stream, in order."""
+
+    def __init__(
+        self, ledger: Ledger, format_: Format, rules: Rules, clock: Clock, *, stream: str, file: str,
+    ) -> None:
+        self._ledger, self._format, self._rules, self._clock = ledger, format_, rules, clock
+        self._kind = format_.kind
+        self._stream, self._file = stream, file
+        self._session = ledger.session()
+        self._spool = Spool(ledger.work, f"{self._kind.name}-{id(self)}")
+        self._ready = False
+        self._replacing: int | None = None
+
+    def close(self) -> None:
+        """Remove the spool."""
+        self._spool.close()
+
+    def land(self, piece: Slice, header: bytes, evidence: str, *, replacing: int | None = None) -> Outcome:
+        """Commit one slice.
+
+        Args:
+            piece: whole records.
+            header: bytes that belong before them.
+            evidence: what the collector wants to find again with the position.
+            replacing: the rejection that the slice is tried again for; the stream's position stays where it is.
+        Raises: LedgerError when it could not be committed; then nothing of it was.
+        """
+        self._replacing = replacing
+        if piece.oversized:
+            fault = f"too_large: the record is longer than {len(piece.data)} bytes; split it, or check the line ends of the file"
+            return self._reject(piece, Rejection(piece.first_record + 1, piece.first_line + 1, fault, "", piece.data[:BYTES_MAX]), evidence)
+        self._spool.write(header, piece.data)
+        try:
+            return self._attempt(piece, header, evidence, None)
+        except UncountedError:
+            sifted = sift(self._format, piece, header)
+            self._spool.write(b"", spooled(self._format, sifted, header))
+            return self._sifted(replace(piece, records=len(sifted)), header, evidence, sifted)
+
+    def _sifted(self, piece: Slice, header: bytes, evidence: str, sifted: list[Record]) -> Outcome:
+        try:
+            return self._attempt(piece, header, evidence, sifted)
+        except UncountedError as error:
+            msg = (
+                f"{self._stream}: the records from line {piece.first_line + 1} on cannot be told apart; nothing of them was landed. "
+                "Check that the file is what its format says, and that its fields are quoted where they hold delimiters."
+            )
+            raise InputError(msg) from error
+
+    def land_rows(self, path: Path, start: int, end: int, evidence: str) -> Outcome:
+        """Commit a range of a Parquet file's rows."""
+        self._spool.link(path)
+        piece = Slice(data=b"", start=start, end=end, first_record=start, first_line=start, records=end - start)
+        return self._attempt(piece, b"", evidence, None)
+
+    def _attempt(self, piece: Slice, header: bytes, evidence: str, sifted: list[Record] | None) -> Outcome:
+        if not self._ready:
+            self._learn_to_read()
+        try:
+            return self._in_transaction(piece, header, evidence, sifted, careful=False)
+        except _ClashError:
+            return self._in_transaction(piece, header, evidence, sifted, careful=True)
+
+    def _in_transaction(
+        self, piece: Slice, header: bytes, evidence: str, sifted: list[Record] | None, *, careful: bool,
+    ) -> Outcome:
+        with self._ledger.transaction(self._session) as session:
+            self._prepare(session, piece)
+            outcome = self._carefully(session) if careful else self._optimistically(session, piece.records)
+            rejections: list[Rejection] = []
+            if outcome.received < piece.records or outcome.conflicts:
+                missing = piece.records - outcome.received
+                rejections = unlanded(session, self._format, self._spool.path, piece, header, sifted, missing)
+            self._record(session, piece, outcome, rejections, evidence)
+        return outcome
+
+    def _reject(self, piece: Slice, rejection: Rejection, evidence: str) -> Outcome:
+        with self._ledger.transaction(self._session) as session:
+            self._prepare(session, piece)
+            outcome = Outcome()
+            self._record(session, piece, outcome, [rejection], evidence)
+        return outcome
+
+    def _prepare(self, session: Session, piece: Slice) -> None:
+        arrival = self._clock.now()
+        for name, value in {
+            "arrival": arrival, "ahead": arrival + AHEAD, "oldest": self._rules.oldest,
+            "batch_no": session.value("SELECT coalesce(max(batch_no), 0) + 1 FROM raw.batch"),
+            "tokens_max": TOKENS_MAX, "tag_allow_list": sorted(self._rules.tags), "hold_us": self._rules.sample_hold // MICROSECOND,
+            "careful": False, "first_record": piece.first_record, "slice_start": piece.start, "slice_end": piece.end,
+        }.items():
+            session.do(f"SET VARIABLE {name} = $value", {"value": value})
+
+    def _learn_to_read(self) -> None:
+        session = self._session
+        for kind in KINDS.values():
+            session.do(kind.sql("decoded"))
+            session.do(kind.sql("faults"))
+        session.do(f"CREATE OR REPLACE TEMP VIEW incoming AS {self._format.view(self._spool.path, self._file)}")
+        session.do("CREATE OR REPLACE TEMP VIEW numbered AS SELECT row_number() OVER () AS record, * FROM incoming")
+        session.do(
+            "CREATE OR REPLACE TEMP TABLE known_series (series_key VARCHAR, series_no INTEGER, source_no INTEGER, "
+            "fault VARCHAR, dropped_tags BIGINT, learned INTEGER)")
+        self._ready = True
+
+    def _optimistically(self, session: Session, records: int) -> Outcome:
+        batch, known = session.row("SELECT getvariable('batch_no'), count(*) FROM known_series")
+        landed = session.do(self._kind.sql("land"), {"first": 0, "last": batch - 1}) if known else 0
+        if landed < records:
+            self._learn_series(session)
+            landed += session.do(self._kind.sql("land"), {"first": batch, "last": batch})
+        outcome = Outcome(received=landed, landed=landed)
+        if landed:
+            counted, first, last, outcome.skewed = session.row(self._kind.sql("batch"))
+            window = {"window_start": hour_of(first) - HOUR, "window_end": hour_of(last) + 2 * HOUR}
+            if counted != landed:
+                raise UncountedError
+            if session.value(self._kind.sql("clashes"), window):
+                raise _ClashError
+            if outcome.skewed and self._kind.skews:
+                session.do(self._kind.sql("skewed"))
+        return outcome
+
+    def _carefully(self, session: Session) -> Outcome:
+        self._learn_series(session)
+        first, last = session.row(
+            f"SELECT min(claimed_at), max(claimed_at) FROM decoded_{self._kind.name}('incoming') WHERE sound")
+        session.do("SET VARIABLE window_start = $at", {"at": min(hour_of(first), hour_of(self._clock.now())) - HOUR})
+        session.do("SET VARIABLE window_end = $at", {"at": hour_of(last) + 2 * HOUR})
+        session.do("SET VARIABLE careful = true")
+        session.do(self._kind.sql("staged"))
+        session.do(self._kind.sql("careful"))
+        verdicts = dict(session.rows("SELECT outcome, count(*) FROM verdict GROUP BY ALL"))
+        skewed = session.row(self._kind.sql("batch"))[3]
+        return Outcome(
+            received=sum(verdicts.values()), landed=verdicts.get("landed", 0), duplicates=verdicts.get("duplicate", 0),
+            superseded=verdicts.get("superseded", 0), conflicts=verdicts.get("conflict", 0), skewed=skewed)
+
+    def _learn_series(self, session: Session) -> None:
+        if session.value("SELECT count(*) FROM known_series") > KNOWN_SERIES_MAX:
+            session.do("DELETE FROM known_series")
+        session.do(self._kind.sql("fresh"))
+        session.do(self._kind.sql("series_judged"))
+        if self._kind.name == "usage":
+            models = session.rows("SELECT DISTINCT model FROM judged_series WHERE fault IS NULL")
+            dictionary.numbers(session, "book.model", [row[0] for row in models])
+        session.do(self._kind.sql("series"))
+
+    def _record(self, session: Session, piece: Slice, outcome: Outcome, rejections: list[Rejection], evidence: str) -> None:
+        """Write down what became of the slice, beside the rows themselves."""
+        rejected = [rejection for rejection in rejections if rejection.reason != "conflict"]
+        outcome.rejected = len(rejected)
+        outcome.received += len(rejected)
+        outcome.rejections.update(rejection.reason for rejection in rejected)
+        if self._kind.name == "usage" and outcome.landed:
+            outcome.dropped_tags = session.value(_DROPPED_TAGS)
+        if self._replacing is None:
+            quarantine(session, rejections, kind=self._kind.name, format_name=self._format.name, stream=self._stream)
+        else:
+            judged_again(session, self._replacing, rejections)
+        session.do(self._kind.sql("dirty"))
+        session.do(_BATCH, {
+            "kind": self._kind.name, "format": self._format.name, "stream": self._stream, "start": piece.start, "end": piece.end,
+            "received": outcome.received, "landed": outcome.landed, "duplicates": outcome.duplicates,
+            "superseded": outcome.superseded, "conflicts": outcome.conflicts, "rejected": outcome.rejected,
+            "skewed": outcome.skewed, "dropped_tags": outcome.dropped_tags})
+        if self._replacing is not None:
+            return
+        records = piece.first_record + outcome.received
+        session.do(_POSITION, {"stream": self._stream, "position": piece.end, "records": records, "evidence": evidence})
+
+
+_DROPPED_TAGS = """
+SELECT coalesce(sum(dropped.dropped_tags), 0)::BIGINT
+FROM raw.usage_event AS event
+JOIN (SELECT series_no, max(dropped_tags) AS dropped_tags FROM known_series WHERE dropped_tags > 0 GROUP BY series_no) AS dropped
+    USING (series_no)
+WHERE event.batch_no = getvariable('batch_no')
+"""
+
+_BATCH = """
+INSERT INTO raw.batch
+VALUES (getvariable('batch_no'), $kind, $format, $stream, $start, $end, getvariable('arrival'), $received, $landed, $duplicates,
+    $superseded, $conflicts, $rejected, $skewed, $dropped_tags)
+"""
+
+_POSITION = """
+INSERT INTO raw.stream_position VALUES ($stream, $position, $records, $evidence, getvariable('arrival'))
+ON CONFLICT (stream) DO UPDATE SET position = excluded.position, records = excluded.records, evidence = excluded.evidence,
+    updated_at = excluded.updated_at
+"""

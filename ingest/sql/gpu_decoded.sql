@@ -1,0 +1,40 @@
+-- decoded_gpu(relation): JSON text of the values of incoming GPU samples become typed columns, a series key and soundness.
+-- Ratios become parts per million, half-even from the decimal text; absent stays NULL.
+CREATE OR REPLACE TEMP MACRO millionths(raw) AS round_even(TRY_CAST(raw::VARCHAR AS DECIMAL(38, 30)) * 1000000, 0)::INTEGER;
+CREATE OR REPLACE TEMP MACRO thousandths(raw) AS round_even(TRY_CAST(raw::VARCHAR AS DECIMAL(38, 12)) * 1000, 0)::BIGINT;
+CREATE OR REPLACE TEMP MACRO ratio_sound(raw) AS raw IS NULL
+    OR (raw[1] <> '"' AND coalesce(TRY_CAST(raw::VARCHAR AS DECIMAL(38, 30)) BETWEEN 0 AND 1, false));
+CREATE OR REPLACE TEMP MACRO amount_sound(raw) AS raw IS NULL
+    OR (raw[1] <> '"' AND coalesce(TRY_CAST(raw::VARCHAR AS DECIMAL(38, 12)) BETWEEN 0 AND 1000000000000000, false));
+CREATE OR REPLACE TEMP MACRO decoded_gpu(relation) AS TABLE
+WITH facts AS (
+    SELECT
+        raw.*,
+        concat_ws(chr(31), coalesce(gpu_uuid::VARCHAR, ''), coalesce(mig_profile::VARCHAR, ''), coalesce(gpu::VARCHAR, ''),
+            coalesce(cluster::VARCHAR, ''), coalesce(node::VARCHAR, ''), coalesce(deployment::VARCHAR, ''),
+            coalesce(namespace::VARCHAR, ''), coalesce(pod::VARCHAR, ''), coalesce(container::VARCHAR, '')) AS series_key,
+        CASE WHEN regexp_full_match(sampled_at[2:-2], '\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,12})?(Z|[+-]\d\d:?\d\d)')
+            THEN make_timestamp(epoch_us(TRY_CAST(sampled_at[2:-2] AS TIMESTAMPTZ))) END AS claimed_at,
+        TRY_CAST(memory_used_bytes::VARCHAR AS BIGINT) AS memory
+    FROM query_table(relation) AS raw
+),
+judged AS (
+    SELECT
+        facts.*,
+        claimed_at >= getvariable('oldest') AND claimed_at <= getvariable('ahead')
+        AND ratio_sound(active_ratio) AND ratio_sound(sm_active_ratio) AND ratio_sound(tensor_active_ratio)
+        AND ratio_sound(dram_active_ratio)
+        AND (memory_used_bytes IS NULL OR (regexp_full_match(memory_used_bytes::VARCHAR, '[0-9]+') AND memory IS NOT NULL))
+        AND amount_sound(power_watts) AND amount_sound(energy_joules) AS sound
+    FROM facts
+)
+SELECT
+    judged.* EXCLUDE (memory),
+    CASE WHEN sound THEN millionths(active_ratio) END AS active,
+    CASE WHEN sound THEN millionths(sm_active_ratio) END AS sm_active,
+    CASE WHEN sound THEN millionths(tensor_active_ratio) END AS tensor_active,
+    CASE WHEN sound THEN millionths(dram_active_ratio) END AS dram_active,
+    memory,
+    CASE WHEN sound THEN thousandths(power_watts) END AS power,
+    CASE WHEN sound THEN thousandths(energy_joules) END AS energy
+FROM judged;

@@ -1,0 +1,73 @@
+-- step:   metering.deployment_hourly
+-- grain:  charge_period_start, deployment_no, pool_no
+-- reads:  metering.deployment_cost_hourly, metering.gpu_activity_hourly, metering.phase_share_hourly, book.policy
+-- params: period_start, period_end, policy_version
+-- why:    how much of a deployment's hour was work, how much was idle and how much nobody saw; work without tokens is kept apart,
+--         so that a lost log never looks idle and a telemetry gap never lands on a team
+WITH evidence AS (
+    SELECT
+        cost.*, COALESCE(activity.observed_us, 0) AS observed_us, COALESCE(activity.active_ppm_us, 0)::HUGEINT AS active_ppm_us,
+        COALESCE(phase.consumed_tokens, 0) AS consumed_tokens,
+        COALESCE(phase.prefill_weight, 0)::HUGEINT AS prefill_weight, COALESCE(phase.decode_weight, 0)::HUGEINT AS decode_weight,
+        COALESCE(phase.prefill_share, 0)::HUGEINT AS prefill_share, COALESCE(phase.decode_share, 0)::HUGEINT AS decode_share,
+        COALESCE(phase.phase_method, 'weights/1') AS phase_method, COALESCE(phase.confidence, 'assumed') AS confidence,
+        policy.min_coverage_ppm, policy.weight_scale
+    FROM metering.deployment_cost_hourly AS cost
+    JOIN book.policy AS policy ON policy.policy_version = $policy_version::INTEGER
+    LEFT JOIN metering.gpu_activity_hourly AS activity USING (charge_period_start, pool_no, deployment_no)  -- NULL: unseen
+    LEFT JOIN metering.phase_share_hourly AS phase USING (charge_period_start, pool_no, deployment_no)      -- NULL: no usage
+    WHERE cost.charge_period_start >= $period_start::TIMESTAMP AND cost.charge_period_start < $period_end::TIMESTAMP
+),
+fraction AS (  -- the workload is measured x busy // available
+    SELECT
+        evidence.*,
+        CASE WHEN utilization = 'active'
+            THEN (effective_cost_nano::HUGEINT * LEAST(observed_us, paid_us) // GREATEST(paid_us, 1))::BIGINT
+            ELSE effective_cost_nano END AS measured_nano,
+        CASE utilization
+            WHEN 'active' THEN active_ppm_us
+            WHEN 'capacity' THEN LEAST((prefill_weight + decode_weight) * 3600000000, capacity_token_us * weight_scale)
+            WHEN 'allocation' THEN CASE WHEN consumed_tokens > 0 THEN 1 ELSE 0 END
+            ELSE 0 END::HUGEINT AS busy,
+        GREATEST(CASE utilization
+            WHEN 'active' THEN observed_us::HUGEINT * 1000000
+            WHEN 'capacity' THEN capacity_token_us * weight_scale
+            ELSE 1 END, 1)::HUGEINT AS available
+    FROM evidence
+),
+dividend AS (  -- long division by digits of 1e7: measured x busy alone can exceed 128 bits where weights have nine decimals
+    SELECT fraction.*, measured_nano // 100000000000000 * busy AS high, measured_nano // 10000000 % 10000000 * busy AS middle
+    FROM fraction
+),
+divided AS (
+    SELECT
+        dividend.*, high // available * 100000000000000 + (high % available * 10000000 + middle) // available * 10000000 AS quotient,
+        (high % available * 10000000 + middle) % available * 10000000 + measured_nano % 10000000 * busy                  AS low
+    FROM dividend
+),
+worked AS (
+    SELECT divided.*, (quotient + low // available)::BIGINT AS workload_nano, prefill_share + decode_share AS whole_share
+    FROM divided
+),
+phased AS (  -- a tie between the two remainders goes to decode, whose name sorts first: that is rounding half up
+    SELECT
+        worked.*, CASE WHEN whole_share = 0 THEN 0 ELSE (workload_nano * decode_share // GREATEST(whole_share, 1)
+            + CASE WHEN workload_nano * decode_share % GREATEST(whole_share, 1) * 2 >= whole_share THEN 1 ELSE 0 END)::BIGINT
+            END AS decode_nano
+    FROM worked
+)
+SELECT
+    charge_period_start, pool_no, deployment_no, paid_us, effective_cost_nano, utilization, observed_us, active_ppm_us,
+    utilization = 'active' AND observed_us::HUGEINT * 1000000 < min_coverage_ppm::HUGEINT * paid_us AS low_coverage,
+    prefill_weight, decode_weight, workload_nano, measured_nano - workload_nano AS idle_nano,
+    CASE utilization
+        WHEN 'active' THEN 'inactive'
+        WHEN 'capacity' THEN CASE WHEN prefill_weight + decode_weight = 0 THEN 'no_requests' ELSE 'below_capacity' END
+        WHEN 'allocation' THEN 'no_requests'
+        ELSE 'unscheduled' END AS idle_cause,
+    effective_cost_nano - measured_nano AS unmeasured_nano,
+    CASE WHEN whole_share = 0 THEN 0 ELSE workload_nano - decode_nano END::BIGINT AS prefill_nano,
+    decode_nano::BIGINT AS decode_nano, CASE WHEN whole_share = 0 THEN workload_nano ELSE 0 END::BIGINT AS unattributed_nano,
+    CASE WHEN deployment_no = 0 THEN 'inventory/1' ELSE utilization || '/1+' || phase_method END AS allocation_method,
+    CASE WHEN deployment_no = 0 THEN 'measured' ELSE confidence END AS confidence
+FROM phased

@@ -1,0 +1,124 @@
+"""Real programs of the outside world: found, started on free loopback ports, stopped by their own process id.
+
+Where one is not installed the test is skipped with the reason; in CI, where it must be, that is a failure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATIENCE_SECONDS = 30
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+def tool(name: str) -> str:
+    """Path of a program, or the end of the test."""
+    found = shutil.which(name)
+    if found:
+        return found
+    reason = f"{name} is not installed; on Debian: apt-get install prometheus"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    return tool("promtool")
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """The first true answer of a condition, asked ten times a second for a bounded time."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        answer = condition()
+        if answer:
+            return answer
+        threading.Event().wait(0.1)
+    pytest.fail(f"{what}: not within {PATIENCE_SECONDS} s")
+
+
+@dataclass
+class Prometheus:
+    """A running Prometheus.
+
+    Attributes:
+        url: its address.
+        log: where it writes.
+    """
+
+    url: str
+    log: Path
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """`data` of an API answer; a query that Prometheus refuses fails the test with its words."""
+        url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as response:
+                return json.load(response)["data"]
+        except urllib.error.HTTPError as error:
+            pytest.fail(f"{parameters}: {error.read().decode()}")
+
+    def query(self, expression: str, at: float | None = None) -> list[tuple[dict[str, str], float]]:
+        """Labels and value of each series of an instant query."""
+        parameters = {"query": expression} | ({"time": f"{at:.3f}"} if at is not None else {})
+        data = self.get("query", **parameters)
+        assert data["resultType"] == "vector"
+        return [(found["metric"], float(found["value"][1])) for found in data["result"]]
+
+    def ready(self) -> bool:
+        """Whether it answers queries."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as response:
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[Callable[[str], Prometheus]]:
+    """Starts a Prometheus that scrapes one target four times a second."""
+    program = tool("prometheus")
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(target: str) -> Prometheus:
+        config, port, log = tmp_path / "prometheus.yml", free_port(), tmp_path / "prometheus.log"
+        shipped = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
+        config.write_text(shipped.replace("apportion:8321", target).replace("30s", "250ms").replace("10s", "250ms"))
+        with log.open("wb") as output:
+            running.append(subprocess.Popen(
+                [program, f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+                 f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"],
+                stdout=output, stderr=subprocess.STDOUT, cwd=tmp_path))
+        server = Prometheus(f"http://127.0.0.1:{port}", log)
+        until(server.ready, "Prometheus ready")
+        return server
+
+    yield start
+    for process in running:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
