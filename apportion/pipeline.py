@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Self
+
+from metering.meter import MeterReport, meter
 
 from apportion.config.model import Config
 from apportion.domain.clock import Clock
@@ -26,9 +28,6 @@ from ingest.kinds import KINDS
 from ingest.land import Rules
 from ingest.outcome import Outcome
 from ingest.replay import replay
-from metering.meter import MeterReport, meter
-
-JobOutcome = Literal["ok", "failed", "refused", "missed"]
 
 
 @dataclass(slots=True)
@@ -68,7 +67,7 @@ class Pipeline:
         """Let go of the ledger."""
         self.ledger.close()
 
-    def __enter__(self) -> Pipeline:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -79,7 +78,9 @@ class Pipeline:
         found = self.find_format(name)
         if found is None:
             known = ", ".join([*KINDS, *(source.name for source in self.config.sources)])
-            raise UsageError(f"no format named {name!r}; there are {known}. Describe others as [[sources]] in the config.")
+            raise UsageError(
+                f"no format named {name!r}; there are {known}. Describe others as [[sources]] in the config."
+            )
         return found
 
     def find_format(self, name: str) -> Format | None:
@@ -93,10 +94,14 @@ class Pipeline:
     def rules(self) -> Rules:
         """What file ingest believes: an explicit backfill reaches back to the ledger's epoch."""
         return Rules(
-            oldest=self.config.ledger.epoch, tags=self.config.tag_allow_list,
-            sample_hold=timedelta(microseconds=self.config.policy.sample_hold_us))
+            oldest=self.config.ledger.epoch,
+            tags=self.config.tag_allow_list,
+            sample_hold=timedelta(microseconds=self.config.policy.sample_hold_us),
+        )
 
-    def ingest(self, paths: Sequence[Path], format_name: str, *, progress: Callable[[Path], Progress] | None = None) -> IngestReport:
+    def ingest(
+        self, paths: Sequence[Path], format_name: str, *, progress: Callable[[Path], Progress] | None = None
+    ) -> IngestReport:
         """Land files. One that cannot be read is noted and never stops the others.
 
         Raises: InputError, after all of them were tried, when some could not be read.
@@ -106,7 +111,8 @@ class Pipeline:
         for path in paths:
             try:
                 outcome, notes = ingest_file(
-                    self.ledger, path, format_, self.rules, self.clock, progress=progress(path) if progress else None)
+                    self.ledger, path, format_, self.rules, self.clock, progress=progress(path) if progress else None
+                )
             except InputError as error:
                 unreadable.append(str(error))
                 continue
@@ -128,7 +134,11 @@ class Pipeline:
             return book.sync(session, self.config, self.clock.now())
 
     def meter(
-        self, *, since: datetime | None = None, until: datetime | None = None, progress: Callable[[Period], None] | None = None,
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        progress: Callable[[Period], None] | None = None,
     ) -> MeterReport:
         """Sync the config, meter what is due, settle its months, and publish the results."""
         synced = self.sync()
@@ -153,8 +163,14 @@ class Pipeline:
         with self.ledger.transaction() as session:
             session.do(
                 "INSERT INTO ledger.job_run VALUES ($job, $outcome, $detail, $started_at, $duration_us)",
-                {"job": job, "outcome": outcome, "detail": detail[:2000], "started_at": started_at,
-                 "duration_us": round(seconds * 1_000_000)})
+                {
+                    "job": job,
+                    "outcome": outcome,
+                    "detail": detail[:2000],
+                    "started_at": started_at,
+                    "duration_us": round(seconds * 1_000_000),
+                },
+            )
 
 
 def timed(clock: Clock) -> tuple[datetime, Callable[[], float]]:

@@ -8,27 +8,25 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from apportion.domain.clock import Clock
-from apportion.domain.errors import LedgerError
-from apportion.domain.period import Period, month_of, next_month
+from apportion.domain.period import MICROSECOND, Period, month_of, next_month
 from apportion.ledger import step
 from apportion.ledger.connection import Session
 from apportion.ledger.step import Query
+from attribution.book import Book
 from attribution.counters import LABEL_SETS_MAX, count
 
-MAPPING: Final = ("attribution.caller_rule", "attribution.caller_team")
-SETTLING: Final = (
-    "attribution.team_monthly",
+MAPPING: Final = ("attribution.caller_rule", "attribution.caller_team", "attribution.deployment_owner", "attribution.system_team")
+SETTLEMENT: Final = (
     "attribution.settlement_weight",
     "attribution.reservation",
     "attribution.settlement_idle",
     "attribution.settlement_shared",
     "attribution.settlement",
-    "attribution.charge_monthly",
-    "attribution.unit_cost_monthly",
 )
+STATEMENT: Final = ("attribution.charge_monthly", "attribution.unit_cost_monthly")
 HOUR_AUDITS: Final = ("attributed_cost_equals_metered_cost",)
 MONTH_AUDITS: Final = (
     "settlement_sums_to_zero",
@@ -39,36 +37,42 @@ MONTH_AUDITS: Final = (
     "counters_equal_published_months",
 )
 
-_DIRECTORY_DIGEST: Final = """
-SELECT md5(concat_ws(chr(10), 'rules', (SELECT string_agg(rule::VARCHAR, chr(10) ORDER BY rule::VARCHAR) FROM book.directory_rule AS rule),
-    'given', (SELECT string_agg(given::VARCHAR, chr(10) ORDER BY team) FROM book.cost_center AS given)))
+_DUE: Final = """
+SELECT DISTINCT date_trunc('month', charge_period_start)::TIMESTAMP AS billing_period
+FROM metering.metered_hour
+WHERE date_trunc('month', charge_period_start) NOT IN (
+    SELECT billing_period FROM attribution.attributed_month WHERE book_digest = $digest)
+ORDER BY billing_period
 """
 
-_POLICIES_DIGEST: Final = """
-SELECT md5(concat_ws(chr(10), $directory::VARCHAR, $policy_version::VARCHAR,
-    'owners', (SELECT string_agg(concat_ws(' ', deployment_no, charge_to, effective_from, effective_to, owner), chr(10)
-        ORDER BY deployment_no, effective_from) FROM book.deployment WHERE charge_to = 'owner'),
-    'entitlements', (SELECT string_agg(held::VARCHAR, chr(10) ORDER BY held::VARCHAR) FROM book.entitlement AS held),
-    'shared', (SELECT string_agg(concat_ws(' ', policy, effective_from, effective_to, shared_cost_id), chr(10)
-        ORDER BY shared_cost_id, effective_from) FROM book.shared_cost),
-    'shares', (SELECT string_agg(share::VARCHAR, chr(10) ORDER BY share::VARCHAR) FROM book.shared_cost_share AS share)))
+# Hours settled one by one keep their rows when only others change, but a team's name is the month's business.
+_NAME_AGAIN: Final = """
+UPDATE attribution.settlement AS moved
+SET team_name = known.team_name, cost_center = known.cost_center
+FROM attribution.team_monthly AS known
+WHERE moved.billing_period = $month AND known.billing_period = $month AND known.team = moved.team
+    AND (moved.team_name <> known.team_name OR moved.cost_center <> known.cost_center)
 """
 
 
 def attribute(session: Session, period: Period, clock: Clock, *, max_label_sets: int = LABEL_SETS_MAX) -> None:
-    """Attribute the metered hours of a span and settle each month it touches.
+    """Attribute the metered hours of a span, and settle each month it touches.
 
     A month last attributed by another directory or policy is attributed whole, so that no month follows two.
     Raises: AuditFailed when cost would be lost, made or misplaced; LedgerError when the ledger holds no policy.
     """
-    book = _book(session)
+    book = Book.current(session)
     _map_callers(session, period, clock, book)
     for month in _months(period):
-        known = session.rows("SELECT 1 FROM attribution.attributed_month WHERE billing_period = $month AND book_digest = $digest",
-                             {"month": month.start, "digest": book["book_digest"]})
-        hours = Period(max(period.start, month.start), min(period.end, month.end)) if known else month
+        span = Period(max(period.start, month.start), min(period.end, month.end))
+        hours = span if _follows(session, month, book) else month
         _attribute_hours(session, hours, clock)
-        _settle(session, month, clock, book, max_label_sets)
+        _settle(session, month, hours, clock, book)
+        count(session, steps(), month, clock, label_sets_max=max_label_sets)
+        step.audit(session, [audits()[name] for name in MONTH_AUDITS], month, {})
+        session.do("DELETE FROM attribution.attributed_month WHERE billing_period = $month", {"month": month.start})
+        session.do("INSERT INTO attribution.attributed_month VALUES ($month, $now, $policy_version, $digest)",
+                   {"month": month.start, "now": clock.now(), "policy_version": book.policy_version, "digest": book.digest})
 
 
 def reattribute(session: Session, clock: Clock, *, max_label_sets: int = LABEL_SETS_MAX) -> list[Period]:
@@ -84,12 +88,9 @@ def reattribute(session: Session, clock: Clock, *, max_label_sets: int = LABEL_S
 
 def due(session: Session) -> list[Period]:
     """Months with metered hours whose charges do not follow the current directory and policies, ascending."""
-    found = session.rows(
-        "SELECT DISTINCT date_trunc('month', charge_period_start)::TIMESTAMP AS billing_period FROM metering.metered_hour "
-        "ANTI JOIN (SELECT date_trunc('month', billing_period) AS billing_period FROM attribution.attributed_month "
-        "WHERE book_digest = $digest) AS current ON current.billing_period = date_trunc('month', charge_period_start) "
-        "ORDER BY billing_period",
-        {"digest": _book(session)["book_digest"]}) if session.value("SELECT COUNT(*) FROM metering.metered_hour") else []
+    if not session.value("SELECT COUNT(*) FROM metering.metered_hour"):
+        return []
+    found = session.rows(_DUE, {"digest": Book.current(session).digest})
     return [Period(start, next_month(start)) for (start,) in found]
 
 
@@ -105,22 +106,9 @@ def audits() -> dict[str, Query]:
     return step.load("attribution", "audits")
 
 
-def _book(session: Session) -> dict[str, Any]:
-    """The policy in force and digests of what attribution follows, under the names that steps ask for."""
-    policies = session.rows(
-        "SELECT policy_version, idle, over FROM book.policy ORDER BY policy_version DESC LIMIT 1")
-    if not policies:
-        msg = "this ledger holds no policy yet; run `apportion meter` with a config first"
-        raise LedgerError(msg)
-    version, idle, over = policies[0]
-    directory = session.value(_DIRECTORY_DIGEST)
-    digest = session.value(_POLICIES_DIGEST, {"directory": directory, "policy_version": version})
-    return {"policy_version": version, "idle": idle, "over": over, "directory_digest": directory, "book_digest": digest}
-
-
-def _map_callers(session: Session, period: Period, clock: Clock, book: dict[str, Any]) -> None:
+def _map_callers(session: Session, period: Period, clock: Clock, book: Book) -> None:
     """Rebuild who each caller is, unless callers and directory are those it was built from."""
-    now = (session.value("SELECT COUNT(*) FROM raw.caller"), book["directory_digest"])
+    now = (session.value("SELECT COUNT(*) FROM raw.caller"), book.directory_digest)
     if session.rows("SELECT callers, directory_digest FROM attribution.mapped_directory") == [now]:
         return
     step.run(session, [steps()[name] for name in MAPPING], period, {}, clock)
@@ -128,22 +116,34 @@ def _map_callers(session: Session, period: Period, clock: Clock, book: dict[str,
     session.do("INSERT INTO attribution.mapped_directory VALUES ($callers, $digest)", {"callers": now[0], "digest": now[1]})
 
 
+def _follows(session: Session, month: Period, book: Book) -> bool:
+    return bool(session.rows(
+        "SELECT 1 FROM attribution.attributed_month WHERE billing_period = $month AND book_digest = $digest",
+        {"month": month.start, "digest": book.digest}))
+
+
 def _attribute_hours(session: Session, hours: Period, clock: Clock) -> None:
     step.run(session, [steps()["attribution.charge_hourly"]], hours, {}, clock)
     step.audit(session, [audits()[name] for name in HOUR_AUDITS], hours, {})
-    last = (hours.end - timedelta(microseconds=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    days = Period(hours.start.replace(hour=0), last + timedelta(days=1))
+    last_day = (hours.end - MICROSECOND).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = Period(hours.start.replace(hour=0), last_day + timedelta(days=1))
     step.run(session, [steps()["attribution.charge_daily"]], days, {}, clock)
 
 
-def _settle(session: Session, month: Period, clock: Clock, book: dict[str, Any], max_label_sets: int) -> None:
-    step.run(session, [steps()[name] for name in SETTLING], month, book, clock)
-    count(session, steps(), month, clock, label_sets_max=max_label_sets)
-    step.audit(session, [audits()[name] for name in MONTH_AUDITS], month, book)
-    session.do("DELETE FROM attribution.attributed_month WHERE billing_period = $month", {"month": month.start})
-    session.do("INSERT INTO attribution.attributed_month VALUES ($month, $now, $policy_version, $digest)",
-               {"month": month.start, "now": clock.now(), "policy_version": book["policy_version"],
-                "digest": book["book_digest"]})
+def _settle(session: Session, month: Period, hours: Period, clock: Clock, book: Book) -> None:
+    """Settle what changed: the month where policies weigh the month, else only the hours; then write the statement."""
+    settled = hours if book.over == "hour" else month
+    if book.settles:
+        step.run(session, [steps()["attribution.team_monthly"]], month, {}, clock)
+    for name in SETTLEMENT:
+        if name in book.settling:
+            step.run(session, [steps()[name]], settled, book.parameters, clock)
+        else:
+            session.do(f"DELETE FROM {name} WHERE charge_period_start >= $start AND charge_period_start < $end",
+                       {"start": settled.start, "end": settled.end})
+    if book.settles and settled != month:
+        session.do(_NAME_AGAIN, {"month": month.start})
+    step.run(session, [steps()[name] for name in STATEMENT], month, book.parameters, clock)
 
 
 def _months(period: Period) -> list[Period]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from apportion import __version__
@@ -41,8 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Every command and option; each command's own options come from its `options` function."""
     parser = argparse.ArgumentParser(
-        prog="apportion", description="Every nano-dollar of an LLM fleet's cost on exactly one line.",
-        epilog="Start with `apportion demo`, or with `apportion init` in a new folder.")
+        prog="apportion",
+        description="Every nano-dollar of an LLM fleet's cost on exactly one line.",
+        epilog="Start with `apportion demo`, or with `apportion init` in a new folder.",
+    )
     parser.add_argument("--version", action="version", version=f"apportion {__version__}")
     _shared(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="command")
@@ -54,17 +56,29 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _shared(parser: argparse.ArgumentParser, *, top: bool) -> None:
-    """Options that may stand before or after the command."""
-    absent = {} if top else {"default": argparse.SUPPRESS}
-    parser.add_argument("--config", type=Path, metavar="F", help="config file (default: apportion.toml)",
-                        **(absent or {"default": Path("apportion.toml")}))
-    parser.add_argument("--ledger", type=Path, metavar="F", help="ledger file (default: the config's)", **(absent or {"default": None}))
-    parser.add_argument("--json", action="store_true", help="print JSON for programs", **(absent or {"default": False}))
-    parser.add_argument("-v", "--verbose", action="count", help="log more; twice for everything", **(absent or {"default": 0}))
+    """Options that may stand before or after the command; the command's own never overwrite with a default."""
+
+    def default(value: object) -> object:
+        return value if top else argparse.SUPPRESS
+
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="F",
+        help="config file (default: apportion.toml)",
+        default=default(Path("apportion.toml")),
+    )
+    parser.add_argument(
+        "--ledger", type=Path, metavar="F", help="ledger file (default: the config's)", default=default(None)
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON for programs", default=default(value=False))
+    parser.add_argument("-v", "--verbose", action="count", help="log more; twice for everything", default=default(0))
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where its files go (default: demo)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo"), metavar="DIR", help="where its files go (default: demo)"
+    )
 
 
 def _init(parser: argparse.ArgumentParser) -> None:
@@ -76,9 +90,15 @@ def _check(_: argparse.ArgumentParser) -> None:
 
 
 def _ingest(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="files, plain or .gz or .zst; Parquet is recognised")
-    parser.add_argument("--format", default="usage", metavar="NAME",
-                        help="usage, gpu, or the name of a [[sources]] mapping (default: usage)")
+    parser.add_argument(
+        "paths", type=Path, nargs="*", metavar="PATH", help="files, plain or .gz or .zst; Parquet is recognised"
+    )
+    parser.add_argument(
+        "--format",
+        default="usage",
+        metavar="NAME",
+        help="usage, gpu, or the name of a [[sources]] mapping (default: usage)",
+    )
     parser.add_argument("--replay-rejections", action="store_true", help="try the quarantined records again")
 
 
@@ -89,7 +109,9 @@ def _meter(parser: argparse.ArgumentParser) -> None:
 
 def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--month", required=True, metavar="YYYY-MM")
-    parser.add_argument("--by", metavar="DIMS", help="columns to sum by, such as team,model; `day` or `hour` splits the month")
+    parser.add_argument(
+        "--by", metavar="DIMS", help="columns to sum by, such as team,model; `day` or `hour` splits the month"
+    )
     parser.add_argument("--format", default="table", choices=("table", "csv", "parquet", "json"))
     parser.add_argument("--out", type=Path, metavar="P", help="write to a file instead of the screen")
 
@@ -103,18 +125,24 @@ def _serve(_: argparse.ArgumentParser) -> None:
 
 
 _OPTIONS = {
-    "demo": _demo, "init": _init, "check": _check, "ingest": _ingest, "meter": _meter, "report": _report, "status": _status,
+    "demo": _demo,
+    "init": _init,
+    "check": _check,
+    "ingest": _ingest,
+    "meter": _meter,
+    "report": _report,
+    "status": _status,
     "serve": _serve,
 }
 
 
-def _guarded(run: object, options: argparse.Namespace) -> int:
-    from apportion.cli.output import complain, log_to_stderr  # noqa: PLC0415
-    from apportion.domain.errors import ApportionError  # noqa: PLC0415
+def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    from apportion.cli.output import complain, log_to_stderr
+    from apportion.domain.errors import ApportionError
 
     log_to_stderr(options.verbose)
     try:
-        return int(run(options))  # type: ignore[operator]
+        return run(options)
     except ApportionError as error:
         complain(error, json_wanted=options.json)
         return error.exit_code

@@ -20,6 +20,14 @@ def run(options: argparse.Namespace) -> int:
     screen.print_json(json.dumps(resolved, default=str))
     for warning in config.warnings:
         screen.print(f"[yellow]warning[/yellow] {warning}")
-    screen.print(f"[green]ok[/green] {options.config}: {len(config.pools)} pool rows, {len(config.deployments)} deployment rows, "
-                 f"{len(config.rates)} rates, {len(config.directory.rules)} directory rules, {len(config.warnings)} warnings")
+    counts = ", ".join(
+        [
+            f"{len(config.pools)} pool rows",
+            f"{len(config.deployments)} deployment rows",
+            f"{len(config.rates)} rates",
+            f"{len(config.directory.rules)} directory rules",
+            f"{len(config.warnings)} warnings",
+        ]
+    )
+    screen.print(f"[green]ok[/green] {options.config}: {counts}")
     return 0

@@ -20,7 +20,9 @@ from ingest.outcome import Outcome
 def run(options: argparse.Namespace) -> int:
     """Land files, or try the quarantine again."""
     if bool(options.paths) == options.replay_rejections:
-        raise UsageError("name files to ingest, or --replay-rejections to try the quarantine again; not both, not neither.")
+        raise UsageError(
+            "name files to ingest, or --replay-rejections to try the quarantine again; not both, not neither."
+        )
     with Pipeline.open(load(options.config), SystemClock(), path=options.ledger) as pipeline:
         if options.replay_rejections:
             report = pipeline.replay()
@@ -39,7 +41,8 @@ def show(report: IngestReport, *, json_wanted: bool) -> None:
     screen, outcome = console(), report.outcome
     screen.print(
         f"{outcome.received:,} received = {outcome.landed:,} landed + {outcome.duplicates:,} duplicates + "
-        f"{outcome.superseded:,} superseded + {outcome.conflicts:,} conflicts + {outcome.rejected:,} rejected")
+        f"{outcome.superseded:,} superseded + {outcome.conflicts:,} conflicts + {outcome.rejected:,} rejected"
+    )
     for reason, count in outcome.rejections.most_common():
         screen.print(f"  rejected {count:,}: {reason}")
     if outcome.skewed:
@@ -49,7 +52,9 @@ def show(report: IngestReport, *, json_wanted: bool) -> None:
     for note in report.notes:
         screen.print(f"[yellow]note[/yellow] {note}")
     if outcome.rejected or outcome.conflicts:
-        screen.print("next: `apportion status` shows reasons and places; after a fix, `apportion ingest --replay-rejections`")
+        screen.print(
+            "next: `apportion status` shows reasons and places; after a fix, `apportion ingest --replay-rejections`"
+        )
 
 
 @contextlib.contextmanager
@@ -58,9 +63,16 @@ def progress_bars(*, shown: bool) -> Iterator[Callable[[Path], Progress] | None]
     if not shown:
         yield None
         return
-    from rich.progress import BarColumn, DownloadColumn, Progress as Bars, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TextColumn("{task.fields[counts]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.fields[counts]}"),
+        TimeRemainingColumn(),
+    )
     with Bars(*columns, console=console(stderr=True)) as bars:
 
         def begin(path: Path) -> Progress:

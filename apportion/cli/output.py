@@ -19,7 +19,10 @@ LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 def log_to_stderr(verbosity: int) -> None:
     """Send the program's log to stderr."""
     logging.basicConfig(
-        level=LEVELS[min(verbosity, len(LEVELS) - 1)], stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        level=LEVELS[min(verbosity, len(LEVELS) - 1)],
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
 
 
 def complain(error: ApportionError, *, json_wanted: bool) -> None:
@@ -36,6 +39,6 @@ def print_json(value: Mapping[str, object]) -> None:
 
 def console(*, stderr: bool = False) -> Console:
     """A terminal that wraps to its width, or plain text where there is none."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, soft_wrap=True)

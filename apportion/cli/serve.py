@@ -7,7 +7,7 @@ import argparse
 from apportion.config.load import load
 from apportion.domain.clock import SystemClock
 from apportion.pipeline import Pipeline
-from apportion.schedule import serve
+from apportion.service import serve
 
 
 def run(options: argparse.Namespace) -> int:

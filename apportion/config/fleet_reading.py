@@ -126,7 +126,7 @@ def _shares(table: Table) -> Mapping[str, int]:
     for team in weights:
         if team.startswith("__") or not team.strip():
             shares.wrong(team, "is not a team of yours; name a team that pays")
-    if table.has("shares") and not any(weights.values()):
+    if table.has("shares") and shares.sound() and not any(weights.values()):
         table.wrong("shares", "add up to nothing; give at least one team a share above zero")
     return scaled_weights({team: weight for team, weight in weights.items() if weight})[0]
 

@@ -31,8 +31,10 @@ def _mapping(table: Table) -> Mapping:
     if name in mapping.RESERVED_NAMES:
         table.wrong("name", f"{name!r} is a canonical format's name; choose another")
     kind, form = table.choice("kind", mapping.KINDS), table.choice("format", mapping.FORMATS)
-    columns = _columns(table.table("columns"), kind, form)
-    constants = _constants(table.table("constants"), kind, columns)
+    columns_table, constants_table = table.table("columns"), table.table("constants")
+    columns = _columns(columns_table, kind, form)
+    constants = _constants(constants_table, kind, columns)
+    given = {*columns_table.written(), *constants_table.written()}
     if kind == "usage" and name and "source" not in columns:
         constants.setdefault("source", f"file:{name}")
     made = Mapping(
@@ -47,7 +49,7 @@ def _mapping(table: Table) -> Mapping:
         tags=_tags(table.table("tags"), form),
         minus=_minus(table.table("minus"), columns, constants),
     )
-    _complete(table, made)
+    _complete(table, made, given)
     return made
 
 
@@ -146,27 +148,27 @@ def _minus(
     return found
 
 
-def _complete(table: Table, made: Mapping) -> None:
-    has = {*made.columns, *made.constants}
+def _complete(table: Table, made: Mapping, given: set[str]) -> None:
+    """What a usable mapping needs; `given` are fields written at all, so that a wrong one is not called missing too."""
     if made.kind == "gpu":
-        _complete_gpu(table, made, has)
+        _complete_gpu(table, given)
         return
-    if "model" not in has:
+    if "model" not in given:
         table.wrong("columns.model", 'is missing; map it, or write constants = { model = "NAME" }')
     if made.event_id and "event_id" in made.columns:
         table.wrong("event_id", f"is read from column {made.columns['event_id'].column!r} too; keep one of them")
-    if not made.event_id and "event_id" not in made.columns and not table.has("event_id"):
+    if "event_id" not in given and not table.has("event_id"):
         table.wrong("event_id", 'is missing; map columns.event_id, or write a template such as "{file}:{line}"')
-    if not has & set(mapping.TOKEN_FIELDS):
+    if not given & set(mapping.TOKEN_FIELDS):
         table.wrong("columns", f"map no tokens; map at least one of {listed(mapping.TOKEN_FIELDS)}")
 
 
-def _complete_gpu(table: Table, made: Mapping, has: set[str]) -> None:
+def _complete_gpu(table: Table, given: set[str]) -> None:
     for key in ("event_id", "tags", "minus"):
         if table.has(key):
             table.wrong(key, 'is only for kind = "usage"; remove it')
-    if "gpu_uuid" not in has:
+    if "gpu_uuid" not in given:
         table.wrong("columns.gpu_uuid", 'is missing; map it, or write constants = { gpu_uuid = "NAME" } for one GPU')
     measured = [field for field, kind in mapping.GPU_FIELDS.items() if kind != "text"]
-    if not set(made.columns) & set(measured):
+    if not given & set(measured):
         table.wrong("columns", f"map no measurement; map at least one of {listed(measured)}")

@@ -54,12 +54,12 @@ def nano(amount: str | int | Decimal) -> int:
     Raises: ValueError, in a sentence, for a binary float, more than nine decimals, or an amount that is not finite.
     """
     if isinstance(amount, bool) or not isinstance(amount, str | int | Decimal):
-        msg = f"{amount!r} is a binary fraction; write the amount as a string, such as \"2.49\""
-        raise ValueError(msg)
+        msg = f'{amount!r} is a binary fraction; write the amount as a string, such as "2.49"'
+        raise ValueError(msg)  # noqa: TRY004 - one kind of error for every amount that cannot be read
     try:
         exact = Decimal(amount) * NANO
     except InvalidOperation:
-        msg = f"{amount!r} is not an amount; write digits and a point, such as \"2.49\""
+        msg = f'{amount!r} is not an amount; write digits and a point, such as "2.49"'
         raise ValueError(msg) from None
     if not exact.is_finite():
         msg = f"{amount!r} is not a finite amount"

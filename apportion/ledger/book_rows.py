@@ -93,8 +93,8 @@ def _deployments(config: Config) -> list[Row]:
 def _rule(number: int, rule: DirectoryRule) -> Row:
     return (
         number, _like(rule.principal), _like(rule.namespace), _like(rule.source),
-        text({tag: like(glob) for tag, glob in rule.tags}), rule.team, rule.team_tag, rule.team_name, rule.project,
-        rule.cost_center, *_range(rule.effective),
+        text({tag: like(glob) for tag, glob in rule.tags}) if rule.tags else "{}", rule.team, rule.team_tag,
+        rule.team_name, rule.project, rule.cost_center, *_range(rule.effective),
     )  # fmt: skip
 
 

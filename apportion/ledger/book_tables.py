@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from apportion.ledger.connection import Row, Session
@@ -156,6 +157,10 @@ def text(value: object) -> str:
 
 
 def _moment(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat()
-    return str(value)
+    return _naive(value) if isinstance(value, datetime) else str(value)
+
+
+@lru_cache(maxsize=1024)
+def _naive(moment: datetime) -> str:
+    # Cached, because most of ten thousand rules are in force between the same two times.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat()

@@ -16,11 +16,12 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 
 from apportion.domain.errors import LedgerError
+from apportion.ledger.troubles import translated
 
 log = logging.getLogger("apportion.ledger")
 
@@ -127,7 +128,7 @@ class Ledger:
                 self._connection.close()
             shutil.rmtree(self.work, ignore_errors=True)
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -195,43 +196,6 @@ def _sweep(work: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def translated(error: Exception, path: Path | None = None) -> LedgerError:
-    """What a database error means to the person at the keyboard, and what to do."""
-    said = str(error)
-    where = f"{path}: " if path else ""
-    if "Could not set lock" in said or "Conflicting lock" in said:
-        holder = re.search(r"PID (\d+)", said)
-        who = f"process {holder.group(1)}" if holder else "another process"
-        return LedgerError(
-            f"{where}{who} has this ledger open; send the work to it, or stop it and run this again. "
-            "`apportion report` and `apportion status` read the published results meanwhile."
-        )
-    if re.search(r"version number|newer version|storage version|Serialization Error", said):
-        return LedgerError(
-            f"{where}this file was written by another version of DuckDB ({_first_line(said)}); "
-            "upgrade apportion to the version that wrote it, or restore a backup made for this one."
-        )
-    if re.search(r"No space left|could not write|Could not write|disk is full|OSError: \[Errno 28\]", said):
-        return LedgerError(
-            f"{where}the disk is full ({_first_line(said)}); nothing of this batch was kept. "
-            "Free some space and run the same command again: it continues where it stopped."
-        )
-    if re.search(r"not a valid DuckDB database file|[Cc]orrupt|checksum", said):
-        return LedgerError(
-            f"{where}this is not a ledger, or it is damaged ({_first_line(said)}); restore it from a backup, "
-            "or point --ledger at the right file."
-        )
-    if "Permission denied" in said or isinstance(error, PermissionError):
-        return LedgerError(f"{where}permission denied; give this user read and write access to it and its folder.")
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return LedgerError(f"{where}out of memory ({_first_line(said)}); nothing was changed. Free memory or disk, then retry.")
-    return LedgerError(f"{where}{type(error).__name__}: {said}")
-
-
-def _first_line(said: str) -> str:
-    return said.strip().splitlines()[0][:200]
-
-
 def _naive(parameters: Mapping[str, Any] | Sequence[Any] | None) -> Any:
     if parameters is None:
         return None
@@ -251,5 +215,3 @@ def _utc(value: Any) -> Any:
 
 def _aware(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
-
-

@@ -23,14 +23,20 @@ def numbers(session: Session, dictionary: Dictionary, names: Iterable[str]) -> d
     """
     number, name = _COLUMNS[dictionary]
     wanted = sorted(set(names))
-    known = {row[0]: row[1] for row in session.rows(
-        f"SELECT {name}, {number} FROM {dictionary} WHERE {name} IN (SELECT unnest($names::VARCHAR[]))", {"names": wanted})}
+    known = {
+        row[0]: row[1]
+        for row in session.rows(
+            f"SELECT {name}, {number} FROM {dictionary} WHERE {name} IN (SELECT unnest($names::VARCHAR[]))",
+            {"names": wanted},
+        )
+    }
     fresh = [text for text in wanted if text not in known]
     if fresh:
         highest = session.value(f"SELECT max({number}) FROM {dictionary}")
         session.do(
             f"INSERT INTO {dictionary} SELECT $highest + ordinal, text "
             "FROM (SELECT unnest($names::VARCHAR[]) AS text, generate_subscripts($names::VARCHAR[], 1) AS ordinal)",
-            {"highest": highest, "names": fresh})
+            {"highest": highest, "names": fresh},
+        )
         known |= {text: highest + ordinal for ordinal, text in enumerate(fresh, 1)}
     return known

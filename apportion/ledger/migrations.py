@@ -34,8 +34,10 @@ def migrate(ledger: Ledger, clock: Clock) -> int:
     for version, name, sql in missing:
         with ledger.transaction() as session:
             session.do(sql)
-            session.do("INSERT INTO ledger.migration VALUES ($version, $name, $now)",
-                       {"version": version, "name": name, "now": clock.now()})
+            session.do(
+                "INSERT INTO ledger.migration VALUES ($version, $name, $now)",
+                {"version": version, "name": name, "now": clock.now()},
+            )
     return len(missing)
 
 
@@ -50,5 +52,8 @@ def _applied(ledger: Ledger) -> set[int]:
 
 
 def _has_migrations(session: Session) -> bool:
-    return bool(session.value(
-        "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'ledger' AND table_name = 'migration'"))
+    return bool(
+        session.value(
+            "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'ledger' AND table_name = 'migration'"
+        )
+    )

@@ -1,7 +1,7 @@
 """Steps and audits: `.sql` files with a checked header, run inside one audited transaction.
 
-A step is one pure SELECT, named after the table it fills. The runner deletes the window, inserts by name and records the
-interval; when every step of a run is done it asks the audits, each a query that must answer no row. The caller's
+A step is one pure SELECT, named after the table it fills. The runner deletes the window, inserts by name and records
+the interval; when every step of a run is done it asks the audits, each a query that must answer no row. The caller's
 transaction commits only if all of them stay silent, so half an hour is never visible.
 
 A header is comment lines before the SELECT:
@@ -82,11 +82,18 @@ def parse(text: str, file: str) -> Query:
             break
     kind = next(iter(fields), "")
     if tuple(fields) != HEADER_FIELDS.get(kind):
-        msg = f"{file}: header has {', '.join(fields) or 'no fields'}; expected {HEADER_FIELDS.get(kind, HEADER_FIELDS)}"
+        msg = (
+            f"{file}: header has {', '.join(fields) or 'no fields'}; expected {HEADER_FIELDS.get(kind, HEADER_FIELDS)}"
+        )
         raise ValueError(msg)
     return Query(
-        kind=kind, name=fields[kind], grain=_listed(fields.get("grain", "")), reads=_listed(fields["reads"]),
-        params=_listed(fields["params"]), why=fields["why"], sql=text,
+        kind=kind,
+        name=fields[kind],
+        grain=_listed(fields.get("grain", "")),
+        reads=_listed(fields["reads"]),
+        params=_listed(fields["params"]),
+        why=fields["why"],
+        sql=text,
     )
 
 
@@ -107,8 +114,14 @@ def run(session: Session, steps: Sequence[Query], period: Period, parameters: Ma
         _audit_grain(session, step, period)
         session.do(
             "INSERT INTO ledger.step_run VALUES ($step, $period_start, $period_end, $rows, $duration_us, $now)",
-            {"step": step.name, "period_start": period.start, "period_end": period.end, "rows": inserted,
-             "duration_us": (time.perf_counter_ns() - began) // 1000, "now": clock.now()},
+            {
+                "step": step.name,
+                "period_start": period.start,
+                "period_end": period.end,
+                "rows": inserted,
+                "duration_us": (time.perf_counter_ns() - began) // 1000,
+                "now": clock.now(),
+            },
         )
 
 
@@ -135,7 +148,9 @@ def _audit_grain(session: Session, step: Query, period: Period) -> None:
     window = f"WHERE {step.window} >= $period_start AND {step.window} < $period_end" if step.window else ""
     values = {"period_start": period.start, "period_end": period.end} if step.window else None
     keys = ", ".join(step.grain)
-    doubled = session.rows(f"SELECT {keys} FROM {step.name} {window} GROUP BY {keys} HAVING count(*) > 1 LIMIT 5", values)
+    doubled = session.rows(
+        f"SELECT {keys} FROM {step.name} {window} GROUP BY {keys} HAVING count(*) > 1 LIMIT 5", values
+    )
     if doubled:
         raise AuditFailed(step.name, "each_grain_is_one_row", doubled)
 

@@ -1,5 +1,5 @@
 -- step:   attribution.reservation
--- grain:  billing_period, charge_period_start, pool_no, team
+-- grain:  charge_period_start, pool_no, team
 -- reads:  metering.metered_hour, metering.origin_charge_hourly, book.pool, book.entitlement
 -- params: period_start, period_end, over
 -- why:    an entitlement is worth its part of what the pool was paid for, while the pool is there
@@ -42,7 +42,6 @@ pool_cost AS (
     GROUP BY charge_hour.settled_from, origin.pool_no
 )
 SELECT
-    $period_start::TIMESTAMP                                         AS billing_period,
     settled_from                                                     AS charge_period_start,
     pool_no,
     entitled.team,

@@ -1,22 +1,23 @@
 -- step:   attribution.settlement_idle
--- grain:  billing_period, charge_period_start, pool_no, team
+-- grain:  charge_period_start, pool_no, team
 -- reads:  attribution.settlement_weight, attribution.reservation
--- params: period_start, idle
+-- params: period_start, period_end, idle
 -- why:    the idle policy says who weighs what; holders of entitlements bear what they left unused and no more than there is,
 --         which is a split of the lesser of the two
 WITH idle_cost AS (
     SELECT charge_period_start, charge_period_end, pool_no, idle_nano
     FROM attribution.settlement_weight
-    WHERE billing_period = $period_start::TIMESTAMP AND team = '__idle__' AND idle_nano > 0
+    WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
+        AND team = '__idle__' AND idle_nano > 0
 ),
 standing AS (
     SELECT charge_period_start, pool_no, team, workload_nano, consumed_tokens, 0::HUGEINT AS reserved_nano
     FROM attribution.settlement_weight
-    WHERE billing_period = $period_start::TIMESTAMP
+    WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
     UNION ALL
     SELECT charge_period_start, pool_no, team, 0, 0, reserved_nano
     FROM attribution.reservation
-    WHERE billing_period = $period_start::TIMESTAMP
+    WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
 ),
 weighed AS (
     SELECT
@@ -50,7 +51,6 @@ part AS (
     FROM claim
 )
 SELECT
-    $period_start::TIMESTAMP                                              AS billing_period,
     charge_period_start,
     charge_period_end,
     pool_no,

@@ -1,5 +1,5 @@
 -- step:   attribution.settlement_shared
--- grain:  billing_period, charge_period_start, shared_cost_id, policy, team
+-- grain:  charge_period_start, shared_cost_id, policy, team
 -- reads:  metering.metered_hour, metering.origin_charge_hourly, book.shared_cost, book.shared_cost_share,
 --         attribution.settlement_weight, attribution.settlement_idle
 -- params: period_start, period_end, over
@@ -28,11 +28,11 @@ shared_cost AS (
 standing AS (
     SELECT charge_period_start, team, effective_cost_nano, consumed_tokens
     FROM attribution.settlement_weight
-    WHERE billing_period = $period_start::TIMESTAMP
+    WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
     UNION ALL
     SELECT charge_period_start, team, effective_cost_nano, 0
     FROM attribution.settlement_idle
-    WHERE billing_period = $period_start::TIMESTAMP
+    WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
 ),
 weighed AS (
     SELECT
@@ -67,7 +67,6 @@ part AS (
     FROM claim
 )
 SELECT
-    $period_start::TIMESTAMP                                              AS billing_period,
     charge_period_start,
     charge_period_end,
     shared_cost_id,

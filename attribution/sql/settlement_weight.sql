@@ -1,5 +1,5 @@
 -- step:   attribution.settlement_weight
--- grain:  billing_period, charge_period_start, pool_no, team
+-- grain:  charge_period_start, pool_no, team
 -- reads:  attribution.charge_daily, attribution.charge_hourly
 -- params: period_start, period_end, over
 -- why:    over a month a lone job at night does not carry the night; over the hour, each hour is settled by itself
@@ -19,7 +19,6 @@ WITH charge AS (
         AND charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
 )
 SELECT
-    $period_start::TIMESTAMP                                                                        AS billing_period,
     charge_period_start,
     charge_period_end,
     pool_no,

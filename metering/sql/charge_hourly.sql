@@ -1,46 +1,118 @@
 -- step:   metering.charge_hourly
 -- grain:  charge_period_start, pool_no, deployment_no, provider, model_no, caller_no, tier, cost_kind, cause, token_kind
--- reads:  metering.deployment_hourly, metering.placed_usage_hourly, metering.origin_charge_hourly, raw.caller, book.model, book.policy
+-- reads:  metering.deployment_hourly, metering.phase_share_hourly, metering.placed_usage_hourly, metering.origin_charge_hourly,
+--         raw.caller, book.model, book.policy
 -- params: period_start, period_end, policy_version
--- why:    every nano of an hour on exactly one line, and every token too
+-- why:    every nano of an hour and every token on exactly one line; within a phase the largest remainders take what is left
 WITH deployment_hour AS (
-    SELECT *, ROW_NUMBER() OVER (ORDER BY charge_period_start, pool_no, deployment_no)::INTEGER AS hour_no
-    FROM metering.deployment_hourly
-    WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
-),
-usage AS (
-    SELECT * FROM metering.placed_usage_hourly
-    WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
-),
-model_rank AS (
-    SELECT model_no, ROW_NUMBER() OVER (ORDER BY model_id) AS model_rank
-    FROM (SELECT DISTINCT model_no FROM usage) JOIN book.model USING (model_no)
-),
-caller_rank AS (
-    SELECT caller_no, ROW_NUMBER() OVER (ORDER BY caller) AS caller_rank
-    FROM (SELECT DISTINCT caller_no FROM usage) JOIN raw.caller USING (caller_no)
-),
-tier_rank AS (
-    SELECT tier, ROW_NUMBER() OVER (ORDER BY tier) AS tier_rank FROM (SELECT DISTINCT tier FROM usage)
-),
-line AS (
     SELECT
-        deployment_hour.hour_no, usage.model_no, usage.caller_no, tier_rank.tier_rank,
-        ((model_rank * 1000000000 + caller_rank) * 10000 + tier_rank) * 5 AS key_rank,
-        uncached_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens
-    FROM usage
+        deployment.*, COALESCE(phase.weight_max, 0) AS weight_max,  -- NULL: no usage
+        ROW_NUMBER() OVER (ORDER BY charge_period_start, pool_no, deployment_no)::INTEGER AS hour_no
+    FROM metering.deployment_hourly AS deployment
+    LEFT JOIN metering.phase_share_hourly AS phase USING (charge_period_start, pool_no, deployment_no)
+    WHERE deployment.charge_period_start >= $period_start::TIMESTAMP AND deployment.charge_period_start < $period_end::TIMESTAMP
+),
+kind AS (  -- numbered in the order of their names, which is the order of ties
+    SELECT unnest([0, 1, 2, 3, 4]) AS kind_no,
+        unnest(['cache_read', 'cache_write', 'output', 'reasoning', 'uncached_input'])                           AS token_kind,
+        unnest([FALSE, FALSE, TRUE, TRUE, FALSE])                                                                AS decodes,
+        unnest([cache_read_weight, cache_write_weight, output_weight, reasoning_weight, uncached_input_weight])  AS weight
+    FROM book.policy
+    WHERE policy_version = $policy_version::INTEGER
+),
+label AS (
+    SELECT model_no, caller_no, tier, ROW_NUMBER() OVER (ORDER BY model_id, caller, tier)::INTEGER AS label_no
+    FROM (
+        SELECT DISTINCT model_no, caller_no, tier FROM metering.placed_usage_hourly
+        WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
+    )
+    JOIN book.model USING (model_no)
+    JOIN raw.caller USING (caller_no)
+),
+phase AS (  -- cost x weight // whole = cost // whole x weight + cost % whole x weight // whole; in 64 bits where that is exact
+    SELECT
+        hour_no, kind_no, hour_no * 2 + decodes::INTEGER AS phase_no, weight, cost, whole,
+        (cost // whole)::BIGINT AS quotient, (cost % whole)::BIGINT AS rest,
+        whole <= 9223372036854775807 AND cost % whole * weight_max <= 9223372036854775807 AS narrow,
+        CASE WHEN whole <= 9223372036854775807 THEN whole ELSE 1 END::BIGINT AS narrow_whole
+    FROM (
+        SELECT hour_no, kind_no, decodes, weight, weight_max,
+            CASE WHEN decodes THEN decode_nano ELSE prefill_nano END AS cost,
+            GREATEST(CASE WHEN decodes THEN decode_weight ELSE prefill_weight END, 1) AS whole
+        FROM deployment_hour CROSS JOIN kind
+    )
+),
+token AS (
+    SELECT
+        phase.*, label.label_no * 5 + kind_no AS key_no,
+        CASE kind_no WHEN 0 THEN cache_read_tokens WHEN 1 THEN cache_write_tokens WHEN 2 THEN output_tokens
+            WHEN 3 THEN reasoning_tokens ELSE uncached_input_tokens END AS tokens
+    FROM metering.placed_usage_hourly AS usage
+    JOIN label USING (model_no, caller_no, tier)
     JOIN deployment_hour USING (charge_period_start, pool_no, deployment_no)
-    JOIN model_rank USING (model_no) JOIN caller_rank USING (caller_no) JOIN tier_rank USING (tier)
-    WHERE usage.deployment_no > 0
+    JOIN phase USING (hour_no)
+    WHERE usage.charge_period_start >= $period_start::TIMESTAMP AND usage.charge_period_start < $period_end::TIMESTAMP
+        AND usage.deployment_no > 0
 ),
-phase AS (
-    SELECT hour_no * 2 AS phase_no, prefill_nano AS cost, prefill_weight AS whole FROM deployment_hour
-    UNION ALL
-    SELECT hour_no * 2 + 1, decode_nano, decode_weight FROM deployment_hour
+part AS (
+    SELECT
+        phase_no, key_no, tokens, cost,
+        CASE WHEN narrow THEN quotient * (tokens * weight) + rest * (tokens * weight) // narrow_whole
+            ELSE (quotient::HUGEINT * tokens * weight + rest::HUGEINT * tokens * weight // whole)::BIGINT END AS share,
+        CASE WHEN narrow THEN rest * (tokens * weight) % narrow_whole
+            ELSE rest::HUGEINT * tokens * weight % whole END AS remainder
+    FROM token
+    WHERE tokens > 0
 ),
-token AS (  -- kinds numbered in the order of their names, which is the order of ties
-    SELECT hour_no, hour_no * 2 AS phase_no, model_no, caller_no, tier_rank, key_rank + 0 AS key_rank, 0::TINYINT AS kind_no, cache_read_tokens AS tokens, cache_read_weight AS weight
-    FROM line, policy WHERE cache_read_tokens > 0
-    UNION ALL ...
+ranked AS (
+    SELECT
+        phase_no // 2 AS hour_no, key_no // 5 AS label_no, key_no % 5 AS kind_no, tokens, share,
+        ROW_NUMBER() OVER largest_first AS place,
+        cost - SUM(share) OVER (largest_first ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS left_over
+    FROM part
+    WINDOW largest_first AS (PARTITION BY phase_no ORDER BY remainder DESC, key_no)
 )
-SELECT 1
+SELECT
+    charge_period_start, pool_no, deployment_no, 'self' AS provider, model_no, caller_no, tier, 'workload' AS cost_kind, '' AS cause,
+    token_kind, tokens AS consumed_tokens, share + CASE WHEN place <= left_over THEN 1 ELSE 0 END AS effective_cost_nano,
+    allocation_method, confidence
+FROM ranked
+JOIN deployment_hour USING (hour_no)
+JOIN label USING (label_no)
+JOIN kind USING (kind_no)
+UNION ALL BY NAME
+SELECT
+    charge_period_start, 0 AS pool_no, 0 AS deployment_no, provider, model_no, caller_no, tier,
+    CASE WHEN provider = 'self' THEN 'workload' ELSE 'external' END AS cost_kind,
+    CASE WHEN provider = 'self' THEN 'unplaced' ELSE 'no_price' END AS cause,
+    token_kind, tokens AS consumed_tokens, NULL::BIGINT AS effective_cost_nano, '' AS allocation_method, '' AS confidence
+FROM (
+    SELECT usage.*, token_kind,
+        CASE kind_no WHEN 0 THEN cache_read_tokens WHEN 1 THEN cache_write_tokens WHEN 2 THEN output_tokens
+            WHEN 3 THEN reasoning_tokens ELSE uncached_input_tokens END AS tokens
+    FROM metering.placed_usage_hourly AS usage CROSS JOIN kind
+    WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP AND deployment_no = 0
+)
+WHERE tokens > 0
+UNION ALL BY NAME
+SELECT
+    charge_period_start, pool_no, deployment_no, 'self' AS provider, 0 AS model_no, 0 AS caller_no, '' AS tier,
+    cost_kind, cause, '' AS token_kind, NULL::BIGINT AS consumed_tokens, nano AS effective_cost_nano,
+    split_part(allocation_method, '+', 1) AS allocation_method, 
+    CASE utilization WHEN 'capacity' THEN 'modelled' WHEN 'allocation' THEN 'assumed' ELSE 'measured' END AS confidence
+FROM (
+    SELECT deployment_hour.*,
+        unnest(['idle', 'unmeasured', 'workload'])                   AS cost_kind,
+        unnest([idle_cause, '', 'busy_no_tokens'])                   AS cause,
+        unnest([idle_nano, unmeasured_nano, unattributed_nano])      AS nano
+    FROM deployment_hour
+)
+WHERE nano <> 0
+UNION ALL BY NAME
+SELECT
+    charge_period_start, 0 AS pool_no, 0 AS deployment_no, '' AS provider, 0 AS model_no, 0 AS caller_no, '' AS tier,
+    'overhead' AS cost_kind, component AS cause, '' AS token_kind, NULL::BIGINT AS consumed_tokens, effective_cost_nano,
+    'month_hours/1' AS allocation_method, 'assumed' AS confidence
+FROM metering.origin_charge_hourly
+WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
+    AND pool_no = 0 AND effective_cost_nano <> 0

@@ -2,32 +2,35 @@
 -- grain:  charge_period_start, pool_no, deployment_no
 -- reads:  metering.placed_usage_hourly, book.policy
 -- params: period_start, period_end, policy_version
--- why:    the one place that says what a workload is split into prefill and decode by; better rungs of the ladder replace the
+-- why:    the one place that says what a workload is split into prefill and decode by: better rungs of the ladder replace the
 --         shares, the method and the confidence here, and leave a share 0 where a phase has no weighted tokens
 WITH weighed AS (
     SELECT
         usage.charge_period_start, usage.pool_no, usage.deployment_no,
-        SUM(usage.uncached_input_tokens) AS uncached_input_tokens, SUM(usage.cache_read_tokens) AS cache_read_tokens,
-        SUM(usage.cache_write_tokens) AS cache_write_tokens, SUM(usage.output_tokens) AS output_tokens,
-        SUM(usage.reasoning_tokens) AS reasoning_tokens
+        uncached_input_tokens + cache_read_tokens + cache_write_tokens + output_tokens + reasoning_tokens AS consumed_tokens,
+        uncached_input_tokens * policy.uncached_input_weight::HUGEINT AS uncached_input_weight,
+        cache_read_tokens * policy.cache_read_weight::HUGEINT         AS cache_read_weight,
+        cache_write_tokens * policy.cache_write_weight::HUGEINT       AS cache_write_weight,
+        output_tokens * policy.output_weight::HUGEINT                 AS output_weight,
+        reasoning_tokens * policy.reasoning_weight::HUGEINT           AS reasoning_weight
     FROM metering.placed_usage_hourly AS usage
+    JOIN book.policy AS policy ON policy.policy_version = $policy_version::INTEGER
     WHERE usage.charge_period_start >= $period_start::TIMESTAMP AND usage.charge_period_start < $period_end::TIMESTAMP
         AND usage.deployment_no > 0
-    GROUP BY usage.charge_period_start, usage.pool_no, usage.deployment_no
 ),
-weight AS (
+phase AS (
     SELECT
-        weighed.charge_period_start, weighed.pool_no, weighed.deployment_no,
-        uncached_input_tokens + cache_read_tokens + cache_write_tokens + output_tokens + reasoning_tokens AS consumed_tokens,
-        uncached_input_tokens * policy.uncached_input_weight + cache_read_tokens * policy.cache_read_weight
-            + cache_write_tokens * policy.cache_write_weight                                              AS prefill_weight,
-        output_tokens * policy.output_weight + reasoning_tokens * policy.reasoning_weight                 AS decode_weight
+        charge_period_start, pool_no, deployment_no,
+        SUM(consumed_tokens)                                                     AS consumed_tokens,
+        SUM(uncached_input_weight + cache_read_weight + cache_write_weight)      AS prefill_weight,
+        SUM(output_weight + reasoning_weight)                                    AS decode_weight,
+        MAX(GREATEST(uncached_input_weight, cache_read_weight, cache_write_weight, output_weight, reasoning_weight)) AS weight_max
     FROM weighed
-    JOIN book.policy AS policy ON policy.policy_version = $policy_version::INTEGER
+    GROUP BY charge_period_start, pool_no, deployment_no
 )
 SELECT
     charge_period_start, pool_no, deployment_no, consumed_tokens::BIGINT AS consumed_tokens,
-    prefill_weight::HUGEINT AS prefill_weight, decode_weight::HUGEINT AS decode_weight,
+    prefill_weight::HUGEINT AS prefill_weight, decode_weight::HUGEINT AS decode_weight, weight_max::HUGEINT AS weight_max,
     prefill_weight::HUGEINT AS prefill_share, decode_weight::HUGEINT AS decode_share,
     'weights/1' AS phase_method, 'assumed' AS confidence
-FROM weight
+FROM phase

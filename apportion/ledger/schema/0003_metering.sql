@@ -73,6 +73,7 @@ CREATE TABLE metering.phase_share_hourly (
     consumed_tokens      BIGINT NOT NULL,
     prefill_weight       HUGEINT NOT NULL,
     decode_weight        HUGEINT NOT NULL,
+    weight_max           HUGEINT NOT NULL,
     prefill_share        HUGEINT NOT NULL,
     decode_share         HUGEINT NOT NULL,
     phase_method         VARCHAR NOT NULL,
@@ -80,6 +81,7 @@ CREATE TABLE metering.phase_share_hourly (
 );
 COMMENT ON TABLE metering.phase_share_hourly IS 'grain: charge_period_start, pool_no, deployment_no; only where a deployment has usage';
 COMMENT ON COLUMN metering.phase_share_hourly.prefill_weight IS 'sum of tokens x weight x weight_scale of the prefill kinds';
+COMMENT ON COLUMN metering.phase_share_hourly.weight_max IS 'largest weight of one kind on one row of usage: says whether 64 bits are enough';
 COMMENT ON COLUMN metering.phase_share_hourly.prefill_share IS 'what the workload is split by, in the unit of phase_method; 0 where the phase has no weighted tokens';
 
 CREATE TABLE metering.deployment_hourly (

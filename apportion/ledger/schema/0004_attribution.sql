@@ -24,8 +24,21 @@ CREATE TABLE attribution.caller_team (
 COMMENT ON TABLE attribution.caller_team IS 'grain: caller_no, effective_from; every caller is covered for all time, by __unmapped__ where no rule matches';
 COMMENT ON COLUMN attribution.caller_team.rule_no IS 'the rule that decided; -1 is none';
 
+CREATE TABLE attribution.deployment_owner (
+    deployment_no   INTEGER NOT NULL,
+    effective_from  TIMESTAMP NOT NULL,
+    effective_to    TIMESTAMP NOT NULL,
+    team            VARCHAR NOT NULL,
+    team_name       VARCHAR NOT NULL,
+    cost_center     VARCHAR NOT NULL
+);
+COMMENT ON TABLE attribution.deployment_owner IS 'grain: deployment_no, effective_from; whole hours in which a deployment''s owner pays for its callers and its idle';
+
+CREATE TABLE attribution.system_team (cost_kind VARCHAR NOT NULL, team VARCHAR NOT NULL, cost_center VARCHAR NOT NULL);
+COMMENT ON TABLE attribution.system_team IS 'grain: cost_kind; the team of a line that is nobody''s';
+
 CREATE TABLE attribution.mapped_directory (callers BIGINT NOT NULL, directory_digest VARCHAR NOT NULL);
-COMMENT ON TABLE attribution.mapped_directory IS 'at most one row: the callers and the directory that caller_team was built from';
+COMMENT ON TABLE attribution.mapped_directory IS 'at most one row: the callers and the directory that caller_team, deployment_owner and system_team were built from';
 
 CREATE TABLE attribution.charge_hourly (
     charge_period_start  TIMESTAMP NOT NULL,
@@ -60,7 +73,6 @@ CREATE TABLE attribution.team_monthly (
 COMMENT ON TABLE attribution.team_monthly IS 'grain: billing_period, team; the name and cost center of a team where the month knows exactly one, else empty';
 
 CREATE TABLE attribution.settlement_weight (
-    billing_period       TIMESTAMP NOT NULL,
     charge_period_start  TIMESTAMP NOT NULL,
     charge_period_end    TIMESTAMP NOT NULL,
     pool_no              INTEGER NOT NULL,
@@ -70,10 +82,9 @@ CREATE TABLE attribution.settlement_weight (
     effective_cost_nano  HUGEINT NOT NULL,
     consumed_tokens      HUGEINT NOT NULL
 );
-COMMENT ON TABLE attribution.settlement_weight IS 'grain: billing_period, charge_period_start, pool_no, team; what teams are weighed by, over the month or over each hour';
+COMMENT ON TABLE attribution.settlement_weight IS 'grain: charge_period_start, pool_no, team; what teams are weighed by, over the month or over each hour';
 
 CREATE TABLE attribution.reservation (
-    billing_period       TIMESTAMP NOT NULL,
     charge_period_start  TIMESTAMP NOT NULL,
     pool_no              INTEGER NOT NULL,
     team                 VARCHAR NOT NULL,
@@ -82,20 +93,18 @@ CREATE TABLE attribution.reservation (
     pool_cost_nano       HUGEINT NOT NULL,
     reserved_nano        HUGEINT NOT NULL
 );
-COMMENT ON TABLE attribution.reservation IS 'grain: billing_period, charge_period_start, pool_no, team; what entitled teams reserved of a pool: pool cost x entitled GPU-us // paid GPU-us';
+COMMENT ON TABLE attribution.reservation IS 'grain: charge_period_start, pool_no, team; what entitled teams reserved of a pool: pool cost x entitled GPU-us // paid GPU-us';
 
 CREATE TABLE attribution.settlement_idle (
-    billing_period       TIMESTAMP NOT NULL,
     charge_period_start  TIMESTAMP NOT NULL,
     charge_period_end    TIMESTAMP NOT NULL,
     pool_no              INTEGER NOT NULL,
     team                 VARCHAR NOT NULL,
     effective_cost_nano  BIGINT NOT NULL
 );
-COMMENT ON TABLE attribution.settlement_idle IS 'grain: billing_period, charge_period_start, pool_no, team; the part of a pool''s idle that a team bears';
+COMMENT ON TABLE attribution.settlement_idle IS 'grain: charge_period_start, pool_no, team; the part of a pool''s idle that a team bears';
 
 CREATE TABLE attribution.settlement_shared (
-    billing_period       TIMESTAMP NOT NULL,
     charge_period_start  TIMESTAMP NOT NULL,
     charge_period_end    TIMESTAMP NOT NULL,
     shared_cost_id       VARCHAR NOT NULL,
@@ -103,7 +112,7 @@ CREATE TABLE attribution.settlement_shared (
     team                 VARCHAR NOT NULL,
     effective_cost_nano  BIGINT NOT NULL
 );
-COMMENT ON TABLE attribution.settlement_shared IS 'grain: billing_period, charge_period_start, shared_cost_id, policy, team; the part of a shared cost that a team bears';
+COMMENT ON TABLE attribution.settlement_shared IS 'grain: charge_period_start, shared_cost_id, policy, team; the part of a shared cost that a team bears';
 
 CREATE TABLE attribution.settlement (
     billing_period       TIMESTAMP NOT NULL,

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from apportion.config.globs import like, share_a_text
 
-SIGNS = st.text(st.sampled_from("aAb%_\\.*?[]{}é\n") | st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+SIGNS = st.text(
+    st.sampled_from("aAb%_\\.*?[]{}é\n") | st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8
+)
 SMALL = st.text(st.sampled_from("ab*?"), max_size=5)
 CONNECTION = duckdb.connect(config={"threads": 1})
 

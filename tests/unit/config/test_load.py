@@ -108,11 +108,17 @@ def test_every_problem_is_told_at_once(problems: Problems) -> None:
         ("[policy]\nidel = 'even'\n", "policy.idel", "did you mean idle?"),
         ("[policy.weights]\noutputs = 1\n", "policy.weights.outputs", "did you mean output?"),
         ("[[sources]]\nkind = 'gpu'\nzebra = 1\n", "sources[0].zebra", "known are"),
-        ("[directory]\nrules = [{ principle = 'a', team = 't' }]\n", "directory.rules[0].principle", "did you mean principal?"),
+        (
+            "[directory]\nrules = [{ principle = 'a', team = 't' }]\n",
+            "directory.rules[0].principle",
+            "did you mean principal?",
+        ),
         ("[[deployments]]\nmatch = { nodes = 'a' }\n", "deployments[0].match.nodes", "did you mean node?"),
     ],
 )
-def test_an_unknown_key_is_an_error_with_the_nearest_known(text: str, place: str, remedy: str, problems: Problems) -> None:
+def test_an_unknown_key_is_an_error_with_the_nearest_known(
+    text: str, place: str, remedy: str, problems: Problems
+) -> None:
     """A misspelt key is never ignored, wherever it stands."""
     assert any(f"apportion.toml:{place}: unknown key" in problem and remedy in problem for problem in problems(text))
 

@@ -15,7 +15,13 @@ from apportion.domain.period import FOREVER, Period
 
 @pytest.mark.parametrize(
     ("written", "nanos"),
-    [("2.49", 2_490_000_000), (2, 2_000_000_000), (Decimal("0.000000001"), 1), ("0", 0), ("1.10000000000000", 1_100_000_000)],
+    [
+        ("2.49", 2_490_000_000),
+        (2, 2_000_000_000),
+        (Decimal("0.000000001"), 1),
+        ("0", 0),
+        ("1.10000000000000", 1_100_000_000),
+    ],
 )
 def test_amounts_are_exact(written: object, nanos: int) -> None:
     """Strings, integers and TOML decimals are the same money; zeros behind the ninth decimal say nothing."""
