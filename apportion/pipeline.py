@@ -138,7 +138,7 @@ class Pipeline:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
-        progress: Callable[[Period], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> MeterReport:
         """Sync the config, meter what is due, settle its months, and publish the results."""
         synced = self.sync()

@@ -96,7 +96,7 @@ effective_from = 2026-10-01T00:00:00Z
 
 [[shared_costs]]
 id = "platform-team"
-per_month = "12000.00"
+per_month = "3000.00"
 policy = "proportional"
 effective_from = 2026-10-01T00:00:00Z
 

@@ -1,1 +1,1 @@
-"""Hours of usage, telemetry and rates become what each hour cost and which tokens caused it; knows callers, never teams."""
+"""Usage, telemetry and rates become what each hour cost and which tokens caused it; knows callers, never teams."""

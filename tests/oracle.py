@@ -213,7 +213,8 @@ def _spread(per_month: int, month: int) -> dict[int, int]:
 
 
 def _system(hour: int, pool: str, deployment: str, cost_kind: str, cause: str, cost: int) -> Charges:
-    key = Key(hour, pool, deployment, *NOBODY, cost_kind, cause, "")
+    nobody = NOBODY if pool else Consumer("", "", "", "")
+    key = Key(hour, pool, deployment, *nobody, cost_kind, cause, "")
     return {key: Measure(None, cost)} if cost else {}
 
 

@@ -169,19 +169,28 @@ def _capacity_known(deployments: Sequence[Placed[Deployment]], policy: Policy, p
 def _prices(fleet: Fleet, problems: Problems) -> None:
     for row in fleet.pools:
         rates = [rate.item for rate in fleet.rates if rate.item.pool == row.item.id]
-        ranges = [rate.effective for rate in rates if rate.component == "accelerator"]
-        for gap in gaps(ranges, row.item.effective):
-            problems.warning(
-                row.where,
-                f"pool {row.item.id!r} has no accelerator rate {span(gap)}, and hours without one are not metered; "
-                "add a [[rates]] row for that time",
-            )
+        for component in sorted({"accelerator", *(rate.component for rate in rates)}):
+            ranges = [rate.effective for rate in rates if rate.component == component]
+            for gap in gaps(ranges, _priced(component, ranges, row.item.effective)):
+                problems.warning(
+                    row.where,
+                    f"pool {row.item.id!r} has no {component} rate {span(gap)}, and hours without one are not metered; "
+                    "add a [[rates]] row for that time",
+                )
         dearest = max((_together(rates, rate) for rate in rates), default=0)
         if dearest * row.item.gpus > NANO_MAX:
             problems.error(
                 row.where,
                 f"an hour of pool {row.item.id!r} costs more than one row can hold; check per_gpu_hour and gpus",
             )
+
+
+def _priced(component: str, ranges: Sequence[Period], paid: Period) -> Period:
+    """When a price is due: for accelerators all paid time; other components may start late and end early, not pause."""
+    if component == "accelerator":
+        return paid
+    start = max(paid.start, min(period.start for period in ranges))
+    return Period(start, max(start, min(paid.end, max(period.end for period in ranges))))
 
 
 def _together(rates: Sequence[Rate], start: Rate) -> int:

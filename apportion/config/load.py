@@ -41,7 +41,7 @@ def load(path: Path) -> Config:
     budgets = services_reading.budgets(root.table("budgets"))
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
-    placement_checks.check(fleet, problems)
+    placement_checks.check(fleet, policy, problems)
     if problems.errors:
         raise ConfigError(problems.errors)
     return Config(

@@ -1,27 +1,33 @@
-"""What decides where an event runs: aliases that are followed once, and models that one deployment at a time serves."""
+"""What decides where events and samples belong: aliases, models served by several deployments, matches that compete."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import combinations
+from typing import Final
 
 from apportion.config.fleet import Deployment, ModelAlias
 from apportion.config.fleet_reading import Fleet
 from apportion.config.globs import share_a_text
+from apportion.config.model import Policy
 from apportion.config.tables import Placed, Problems
 from apportion.config.values import span
 from apportion.domain.effective import first_overlap
 from apportion.domain.period import Period
 
-EVENT_FIELDS = ("cluster", "replica", "namespace")
+EVENT_FIELDS: Final = ("cluster", "replica", "namespace")
 """What an event that names no deployment can be told apart by."""
+SAMPLE_FIELDS: Final = ("cluster", "node", "gpu_uuid", "namespace", "pod")
+"""The same of a GPU sample."""
 
 
-def check(fleet: Fleet, problems: Problems) -> None:
-    """Note aliases that contradict one another, and warn of models that only named events can place."""
+def check(fleet: Fleet, policy: Policy, problems: Problems) -> None:
+    """Note aliases that contradict one another, and warn of events and samples that no deployment will take."""
     _aliases(fleet.aliases, problems)
     _models_by_their_names(fleet, problems)
     _one_deployment_per_model(fleet.deployments, problems)
+    _one_deployment_per_gpu(fleet.deployments, policy, problems)
 
 
 def _aliases(aliases: list[Placed[ModelAlias]], problems: Problems) -> None:
@@ -65,22 +71,38 @@ def _one_deployment_per_model(deployments: list[Placed[Deployment]], problems: P
             serving[model].append(row)
     for model, rows in serving.items():
         for one, other in combinations(rows, 2):
-            if not one.item.effective.overlaps(other.item.effective) or _told_apart(one.item, other.item):
-                continue
-            shared = Period(
-                max(one.item.effective.start, other.item.effective.start),
-                min(one.item.effective.end, other.item.effective.end),
-            )
+            both = _together(one.item, other.item)
+            if both and not _told_apart(one.item, other.item, EVENT_FIELDS):
+                problems.warning(
+                    f"{other.where}.models",
+                    f"{model!r} is served by {one.item.id!r} and by {other.item.id!r} {span(both)}, so events that "
+                    "name none stay unplaced; tell the two apart by match = { cluster, replica or namespace }",
+                )
+
+
+def _one_deployment_per_gpu(deployments: list[Placed[Deployment]], policy: Policy, problems: Problems) -> None:
+    """Only where telemetry decides: a sample that two deployments claim counts for neither."""
+    claiming = [row for row in deployments if any(getattr(row.item.match, name) is not None for name in SAMPLE_FIELDS)]
+    for one, other in combinations(claiming, 2):
+        both = _together(one.item, other.item)
+        active = "active" in {row.item.utilization or policy.utilization for row in (one, other)}
+        if both and active and not _told_apart(one.item, other.item, SAMPLE_FIELDS):
             problems.warning(
-                f"{other.where}.models",
-                f"{model!r} is served by {one.item.id!r} and by {other.item.id!r} {span(shared)}, so events that name "
-                "none stay unplaced; tell the two apart by match = { cluster, replica or namespace }",
+                f"{other.where}.match",
+                f"a GPU sample may fit {other.item.id!r} and {one.item.id!r} {span(both)}, and counts for neither "
+                "unless it names one; tell the two apart by match = { cluster, node, gpu_uuid, namespace or pod }",
             )
 
 
-def _told_apart(one: Deployment, other: Deployment) -> bool:
-    """Whether no event can match both."""
-    for name in EVENT_FIELDS:
+def _together(one: Deployment, other: Deployment) -> Period | None:
+    """When two deployments are both in force."""
+    start, end = max(one.effective.start, other.effective.start), min(one.effective.end, other.effective.end)
+    return Period(start, end) if start < end else None
+
+
+def _told_apart(one: Deployment, other: Deployment, fields: Sequence[str]) -> bool:
+    """Whether nothing can match both."""
+    for name in fields:
         left, right = getattr(one.match, name), getattr(other.match, name)
         if left is not None and right is not None and not share_a_text(left, right):
             return True

@@ -10,11 +10,12 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Final
 
-from apportion.domain.money import nano
+from apportion.domain.money import NANO, NANO_MAX, nano
 from apportion.domain.period import FOREVER, Period
 
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """An open `effective_from`, where one is optional."""
+AMOUNT_MAX: Final = NANO_MAX // NANO
 DIGITS_MAX: Final = 15
 """Before the point: beyond it no figure of a fleet is meant, and exact arithmetic stays inside 128 bits."""
 TEXT_MAX: Final = 1000
@@ -99,7 +100,11 @@ def exact(value: object, decimals: int) -> Decimal:
 
 def amount(value: object) -> int:
     """An amount of money of zero or more. Units: nano of the billing currency."""
-    return nano(exact(value, 9))
+    number = exact(value, 9)
+    if number > AMOUNT_MAX:
+        msg = f"is {number}; write an amount of at most {AMOUNT_MAX}, which is what one row can hold"
+        raise ValueError(msg)
+    return nano(number)
 
 
 def instant(value: object) -> datetime:

@@ -6,14 +6,18 @@ or read an amount.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeVar
 
 NANO = 1_000_000_000
 NANO_MAX = 9_000_000_000_000_000_000
 """Just inside a signed 64-bit integer: about nine billion units of currency on one row."""
+
+DIGITS_MAX = 12
+"""Digits before or after the point beyond which no amount is kept whatever they are; a guard against 1e999999999."""
 
 Key = TypeVar("Key", bound=Any)
 
@@ -56,21 +60,24 @@ def nano(amount: str | int | Decimal) -> int:
     if isinstance(amount, bool) or not isinstance(amount, str | int | Decimal):
         msg = f'{amount!r} is a binary fraction; write the amount as a string, such as "2.49"'
         raise ValueError(msg)  # noqa: TRY004 - one kind of error for every amount that cannot be read
-    try:
-        exact = Decimal(amount) * NANO
-    except InvalidOperation:
+    if isinstance(amount, str) and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", amount, re.ASCII):
         msg = f'{amount!r} is not an amount; write digits and a point, such as "2.49"'
-        raise ValueError(msg) from None
+        raise ValueError(msg)
+    exact = Decimal(amount)
     if not exact.is_finite():
         msg = f"{amount!r} is not a finite amount"
         raise ValueError(msg)
-    if exact != exact.to_integral_value():
+    if exact.adjusted() < -DIGITS_MAX and exact:
         msg = f"{amount!r} has more than nine decimals; the ledger keeps 1e-9 of a unit"
         raise ValueError(msg)
-    if abs(exact) > NANO_MAX:
-        msg = f"{amount!r} is larger than one row can hold (about 9,000,000,000)"
+    if exact.adjusted() > DIGITS_MAX or abs(exact) > NANO_MAX // NANO:
+        msg = f"{amount!r} is larger than one row can hold ({NANO_MAX // NANO:,})"
         raise ValueError(msg)
-    return int(exact)
+    units = Fraction(exact) * NANO
+    if units.denominator != 1:
+        msg = f"{amount!r} has more than nine decimals; the ledger keeps 1e-9 of a unit"
+        raise ValueError(msg)
+    return units.numerator
 
 
 def text(nanos: int) -> str:

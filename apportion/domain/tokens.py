@@ -26,10 +26,16 @@ def scaled_weights(weights: Mapping[str, Decimal]) -> tuple[dict[str, int], int]
         if not weight.is_finite() or weight < 0:
             msg = f"weight of {kind} is {weight}; weights are zero or more"
             raise ValueError(msg)
-        exponent = weight.normalize().as_tuple().exponent
-        decimals = max(decimals, -exponent if isinstance(exponent, int) else 0)
+        decimals = max(decimals, _decimals(weight))
     if decimals > WEIGHT_DECIMALS_MAX:
         msg = f"weights have {decimals} decimals; at most {WEIGHT_DECIMALS_MAX} are kept"
         raise ValueError(msg)
     scale = 10**decimals
     return {kind: int(weight * scale) for kind, weight in weights.items()}, scale
+
+
+def _decimals(weight: Decimal) -> int:
+    """Digits after the point that are needed; exact, whatever precision the decimal context has."""
+    _, digits, exponent = weight.as_tuple()
+    trailing = len(digits) - len("".join(map(str, digits)).rstrip("0"))
+    return max(0, -(int(exponent) + trailing)) if weight else 0

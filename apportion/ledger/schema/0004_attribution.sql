@@ -64,6 +64,9 @@ COMMENT ON TABLE attribution.charge_hourly IS 'metering.charge_hourly by payer i
 CREATE TABLE attribution.charge_daily AS SELECT * FROM attribution.charge_hourly;
 COMMENT ON TABLE attribution.charge_daily IS 'charge_hourly summed over days, so that a month is re-settled from days and not from hours; charge_period_start is the day';
 
+CREATE TABLE attribution.revision (revision BIGINT PRIMARY KEY, period_start TIMESTAMP NOT NULL, period_end TIMESTAMP NOT NULL);
+COMMENT ON TABLE attribution.revision IS 'every span whose hours were attributed, in order: what has to be published again since the last time';
+
 CREATE TABLE attribution.team_monthly (
     billing_period  TIMESTAMP NOT NULL,
     team            VARCHAR NOT NULL,

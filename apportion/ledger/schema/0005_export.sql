@@ -127,3 +127,67 @@ SELECT
 FROM ledger.job_run
 GROUP BY job;
 COMMENT ON VIEW export.job_runs IS 'how often each job ran and failed, and its last run';
+
+CREATE VIEW export.watermark AS
+WITH metered AS (
+    SELECT max(charge_period_start) + INTERVAL 1 HOUR AS reached FROM metering.metered_hour
+),
+reported AS (
+    SELECT series.source_no, max(usage.charge_period_start) + INTERVAL 1 HOUR AS reached
+    FROM metering.usage_hourly AS usage
+    JOIN raw.series AS series USING (series_no)
+    GROUP BY series.source_no
+)
+SELECT
+    least(
+        metered.reached,
+        (SELECT min(reported.reached) FROM reported WHERE reported.reached > metered.reached - INTERVAL 35 DAY)
+    )::TIMESTAMP AS watermark
+FROM metered;
+COMMENT ON VIEW export.watermark IS 'up to when figures are final: hours metered, and every source of the last 35 days seen past their end';
+
+CREATE VIEW export.sources AS
+SELECT source.source, max(usage.charge_period_start) AS last_hour
+FROM metering.usage_hourly AS usage
+JOIN raw.series USING (series_no)
+JOIN raw.source AS source USING (source_no)
+WHERE usage.charge_period_start > (SELECT max(charge_period_start) FROM metering.metered_hour) - INTERVAL 35 DAY
+GROUP BY source.source;
+COMMENT ON VIEW export.sources IS 'the last hour each source was heard of in, among the last 35 days; an hour is provisional until all have reported past it';
+
+CREATE VIEW export.progress AS
+WITH metered AS (
+    SELECT min(charge_period_start) AS first_hour, max(charge_period_start) AS last_hour, count(*) AS metered_hours
+    FROM metering.metered_hour
+),
+dirty AS (
+    SELECT charge_period_start FROM raw.dirty_hour
+    UNION
+    SELECT charge_period_start FROM book.dirty_hour
+),
+missing AS (
+    SELECT min(charge_period_start) + INTERVAL 1 HOUR AS charge_period_start
+    FROM (
+        SELECT charge_period_start, lead(charge_period_start) OVER (ORDER BY charge_period_start) AS next_hour
+        FROM metering.metered_hour
+    ) AS metered_hour
+    WHERE next_hour > charge_period_start + INTERVAL 1 HOUR
+),
+open_hour AS (
+    SELECT charge_period_start FROM dirty
+    UNION ALL
+    SELECT charge_period_start FROM metering.refused_hour
+    UNION ALL
+    SELECT charge_period_start FROM missing
+)
+SELECT
+    metered.first_hour,
+    least(metered.last_hour + INTERVAL 1 HOUR,
+        (SELECT min(charge_period_start) FROM open_hour WHERE charge_period_start >= metered.first_hour)) AS watermark,
+    metered.metered_hours,
+    (SELECT count(*) FROM dirty) AS dirty_hours,
+    (SELECT count(*) FROM metering.refused_hour) AS refused_hours,
+    (SELECT max(policy_version) FROM book.policy) AS policy_version,
+    (SELECT setting FROM book.setting WHERE name = 'billing_currency') AS billing_currency
+FROM metered;
+COMMENT ON VIEW export.progress IS 'one row: the watermark is the end of the metered hours before the first that is missing, dirty or refused';

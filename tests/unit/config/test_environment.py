@@ -25,5 +25,5 @@ def test_an_unset_secret_says_what_to_export(value: str | None, monkeypatch: pyt
         monkeypatch.setenv("APPORTION_TEST_SECRET", value)
     secret = Secret("APPORTION_TEST_SECRET")
     assert not present(secret)
-    with pytest.raises(ConfigError, match="environment:APPORTION_TEST_SECRET: is not set, .*; export it"):
+    with pytest.raises(ConfigError, match=r"environment:APPORTION_TEST_SECRET: is not set, .*; export it"):
         resolve(secret)

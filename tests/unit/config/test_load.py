@@ -131,7 +131,7 @@ def test_a_missing_file_names_the_next_step(tmp_path: Path) -> None:
 
 def test_an_unreadable_file_says_why(tmp_path: Path) -> None:
     """A directory in the file's place is named, with the operating system's reason."""
-    with pytest.raises(ConfigError, match="cannot be read .*; give this user access to it, or correct the path"):
+    with pytest.raises(ConfigError, match=r"cannot be read .*; give this user access to it, or correct the path"):
         load(tmp_path)
 
 

@@ -48,7 +48,7 @@ def test_every_amount_of_nine_decimals_survives(nanos: int) -> None:
     if nanos <= 9_000_000_000_000_000_000:
         assert values.amount(written) == nanos
     else:
-        with pytest.raises(ValueError, match="larger than one row can hold"):
+        with pytest.raises(ValueError, match="write an amount of at most 9000000000"):
             values.amount(written)
 
 
@@ -94,7 +94,7 @@ def test_a_name_is_visible_text(written: object) -> None:
 
 def test_the_systems_names_are_its_own() -> None:
     """Names beginning with two underscores mark system lines; one underscore is anybody's."""
-    with pytest.raises(ValueError, match="'__idle__' begins with __, .*; choose another name"):
+    with pytest.raises(ValueError, match=r"'__idle__' begins with __, .*; choose another name"):
         values.name("__idle__")
     assert values.name("_idle") == "_idle"
 

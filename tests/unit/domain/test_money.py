@@ -107,7 +107,7 @@ def test_amounts_as_people_write_them(amount: str | int | Decimal, nanos: int) -
 @pytest.mark.parametrize(("amount", "reason"), [
     (2.49, "binary fraction"), (True, "binary fraction"), ("0.0000000001", "more than nine decimals"),
     ("1.00000000000000000000000000000001", "more than nine decimals"),
-    ("two", "not an amount"), ("", "not an amount"), ("nan", "not a finite amount"), ("Infinity", "not a finite amount"),
+    ("two", "not an amount"), ("", "not an amount"), ("nan", "is not an amount"), ("Infinity", "is not an amount"),
     ("9000000000.000000001", "larger than one row"), ("-9000000001", "larger than one row"), ("1e400", "larger than one row"),
 ])
 def test_what_is_no_amount_is_refused_with_the_reason(amount: str | float, reason: str) -> None:

@@ -45,18 +45,22 @@ def test_the_first_sync_writes_everything(book: Book) -> None:
         "billing_currency": "USD", "epoch": "2020-01-01T00:00:00Z", "metered_from": "", "budgets_nano": "{}",
         "tag_allow_list": '["env","project"]',
     }  # fmt: skip
-    assert session.row(
-        "SELECT policy_version, weight_scale, cache_read_weight, output_weight, min_coverage_ppm, sample_hold_us FROM book.policy"
-    ) == (1, 10, 1, 60, 900_000, 120_000_000)
+    assert book.rows(
+        "SELECT policy_version, weight_scale, cache_read_weight, output_weight, min_coverage_ppm, sample_hold_us "
+        "FROM book.policy"
+    ) == [(1, 10, 1, 60, 900_000, 120_000_000)]
 
 
 def test_the_same_config_changes_nothing(book: Book) -> None:
-    """Also written otherwise: rows in another order, comments, a zero more, settings that are none of the ledger's."""
+    """Also written otherwise: tables in another order, comments, a zero more, settings that are none of the ledger's."""
     book.sync(BASE)
     untouched = SyncReport(changed=False, dirty_hours=0, reattribute=False, policy_version=1)
     assert book.sync(BASE) == untouched
     assert book.sync(changed('per_gpu_hour = "1"', "per_gpu_hour = 1.0 # same")) == untouched
     assert book.sync(BASE + '[http]\nlisten = "127.0.0.1:9"\n[policy.weights]\noutput = 6.0\n') == untouched
+    head, *tables = BASE.split("[[")
+    last, policy = tables.pop().split("[policy]")
+    assert book.sync("[[".join([head, last, *reversed(tables)]) + "[policy]" + policy) == untouched
     assert book.dirty()[0] == 0
 
 
@@ -84,9 +88,9 @@ def test_policies_are_only_added(book: Book) -> None:
 def test_every_change_is_remembered_with_before_and_after(book: Book) -> None:
     """Only rows that differ are kept, with the hours they reach; a rule that only moves is shown moving."""
     book.sync(BASE)
-    session.do("DELETE FROM book.change")
+    book.forget("book.change")
     book.sync(changed('per_gpu_hour = "1"', 'per_gpu_hour = "2"'))
-    subject, before, after, dirty_from, dirty_to = session.row(
+    ((subject, before, after, dirty_from, dirty_to),) = book.rows(
         "SELECT subject, before, after, dirty_from, dirty_to FROM book.change"
     )
     row = {
@@ -99,11 +103,11 @@ def test_every_change_is_remembered_with_before_and_after(book: Book) -> None:
     assert json.loads(before) == [{**row, "per_gpu_hour_nano": 1_000_000_000}]
     assert json.loads(after) == [{**row, "per_gpu_hour_nano": 2_000_000_000}]
 
-    session.do("DELETE FROM book.change")
+    book.forget("book.change")
     first, second = '  { principal = "k_1%", team = "x" },\n', '  { tag = { env = "prod*" }, team = "y" },\n'
     moved = changed('per_gpu_hour = "1"', 'per_gpu_hour = "2"').replace(first + second, second + first)
     assert book.sync(moved).reattribute
-    subject, after, dirty_from = session.row("SELECT subject, after, dirty_from FROM book.change")
+    ((subject, after, dirty_from),) = book.rows("SELECT subject, after, dirty_from FROM book.change")
     assert (subject, dirty_from) == ("book.directory_rule", None)
     assert [(rule["rule_no"], rule["team"]) for rule in json.loads(after)] == [(1, "y"), (2, "x")]
 
@@ -126,8 +130,7 @@ def test_another_currency_is_refused_once_hours_are_metered(book: Book) -> None:
     ):
         book.sync(changed('"USD"', '"EUR"'))
     assert book.sync(BASE).changed is False
-    with ledger.transaction() as session:
-        session.do("DELETE FROM metering.metered_hour")
+    book.forget("metering.metered_hour")
     assert book.sync(changed('"USD"', '"EUR"')).changed is True
 
 
@@ -136,12 +139,12 @@ def test_ten_thousand_rules_sync_in_well_under_a_second(book: Book) -> None:
     lines = [f"key-{number},team-{number % 50},,,CC-{number % 9},," for number in range(10_000)]
     header = "principal,team,team_name,project,cost_center,effective_from,effective_to\n"
     text = BASE.replace("[directory]\n", '[directory]\nfile = "teams.csv"\n')
-    (tmp_path / "apportion.toml").write_text(text)
     seconds = []
     for content in (lines, [*lines[:5000], "key-new,team-1,,,,,", *lines[5000:]]):
-        (tmp_path / "teams.csv").write_text(header + "\n".join(content))
-        config = load(tmp_path / "apportion.toml")
-        with ledger.transaction() as session:
+        (book.folder / "teams.csv").write_text(header + "\n".join(content))
+        (book.folder / "apportion.toml").write_text(text)
+        config = load(book.folder / "apportion.toml")
+        with book.ledger.transaction() as session:
             began = time.perf_counter()
             assert sync(session, config, NOW).reattribute
             seconds.append(time.perf_counter() - began)

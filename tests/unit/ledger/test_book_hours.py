@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from apportion.ledger import book_hours
 from apportion.ledger.book import SyncReport
+from apportion.ledger.book_tables import RATE
+from apportion.ledger.connection import Row
 from tests.unit.ledger.book_samples import BASE, HOURS, START, Book, changed, opened
 
 OCTOBER, NOVEMBER_DAYS = 24 * 31, 24 * 19
@@ -42,7 +48,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
         ('per_month = "10"', 'per_month = "11"', OCTOBER, START),
         ("effective_to = 2026-11-01T00:00:00Z", "effective_to = 2026-11-02T00:00:00Z", NOVEMBER_DAYS, datetime(2026, 11, 1, tzinfo=UTC)),
         ('alias = "a"\nmodel = "m"\neffective_from = 2026-10-01T00:00:00Z', 'alias = "a"\nmodel = "m"\neffective_from = 2026-10-01T02:00:00Z', 2, START),
-        ('idle = "separate"', 'weights = { output = 5 }', HOURS, START),
+        ('idle = "separate"', "weights = { output = 5 }", HOURS, START),
         ('idle = "separate"', "sample_hold_seconds = 60", HOURS, START),
         ('idle = "separate"', "min_coverage = 0.8", HOURS, START),
         ('idle = "separate"', 'phase_split = "auto"', HOURS, START),
@@ -100,3 +106,25 @@ def test_hours_outside_the_metered_ones_are_left_alone(book: Book) -> None:
     book.sync(BASE)
     assert book.sync(changed("gpus = 8\nmodels", "gpus = 7\nmodels")).dirty_hours == HOURS
     assert book.dirty()[2] == START + timedelta(hours=HOURS - 1)
+
+
+BOUNDS = st.lists(st.integers(0, 6 * 60), min_size=2, max_size=6, unique=True).map(sorted)
+
+
+@given(BOUNDS, BOUNDS, st.integers(1, 2), st.integers(1, 2))
+def test_an_hour_is_reached_where_its_own_rows_differ(before: list[int], after: list[int], old: int, new: int) -> None:
+    """For any two sets of ranges: exactly the hours in which what is in force differs, minute for minute."""
+
+    def rows(minutes: list[int], amount: int) -> list[Row]:
+        edges = [START + timedelta(minutes=minute) for minute in minutes]
+        return [("p", "accelerator", amount + at % 2, *pair) for at, pair in enumerate(pairwise(edges))]
+
+    def in_force(given: list[Row], minute: int) -> set[int]:
+        moment = START + timedelta(minutes=minute)
+        return {row[2] for row in given if row[3] <= moment < row[4]}
+
+    one, other = rows(before, old), rows(after, new)
+    differing = {minute // 60 for minute in range(6 * 60) if in_force(one, minute) != in_force(other, minute)}
+    reached = {hour for period in book_hours.reached(RATE, one, other) for hour in period.hours()}
+
+    assert reached == {START + timedelta(hours=hour) for hour in differing}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -15,8 +14,7 @@ from apportion.domain.errors import LedgerError
 from apportion.ledger import migrations
 from apportion.ledger.connection import Ledger
 from apportion.ledger.migrations import available, migrate
-
-NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
+from tests.frozen import START, FrozenClock
 
 KILLED_BEFORE_ITS_RECORD = """
 import os, signal, sys
@@ -24,9 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from apportion.ledger import connection, migrations
 
-class Frozen:
+class Clock:
     def now(self):
-        return datetime(2026, 10, 1, 12, tzinfo=UTC)
+        return datetime(2026, 10, 1, tzinfo=UTC)
 
 do = connection.Session.do
 def dying(self, sql, parameters=None):
@@ -34,16 +32,8 @@ def dying(self, sql, parameters=None):
         os.kill(os.getpid(), signal.SIGKILL)
     return do(self, sql, parameters)
 connection.Session.do = dying
-migrations.migrate(connection.Ledger(Path(sys.argv[1])), Frozen())
+migrations.migrate(connection.Ledger(Path(sys.argv[1])), Clock())
 """
-
-
-class Frozen:
-    """A clock that stands still."""
-
-    def now(self) -> datetime:
-        """The same time always."""
-        return NOW
 
 
 def tables(ledger: Ledger) -> list[tuple[str, str, str]]:
@@ -55,10 +45,10 @@ def tables(ledger: Ledger) -> list[tuple[str, str, str]]:
 def test_a_new_ledger_gets_every_migration_once(tmp_path: Path) -> None:
     """All run, each leaves its record, and running again does nothing."""
     with Ledger(tmp_path / "l.duckdb") as ledger:
-        assert migrate(ledger, Frozen()) == len(available())
-        assert migrate(ledger, Frozen()) == 0
+        assert migrate(ledger, FrozenClock()) == len(available())
+        assert migrate(ledger, FrozenClock()) == 0
         assert ledger.session().rows("SELECT version, name, applied_at FROM ledger.migration ORDER BY version") == [
-            (version, name, NOW) for version, name, _ in available()]
+            (version, name, START) for version, name, _ in available()]
 
 
 def test_versions_ascend_without_a_gap() -> None:
@@ -69,7 +59,7 @@ def test_versions_ascend_without_a_gap() -> None:
 def test_every_stage_has_its_schema(tmp_path: Path) -> None:
     """The schemas of a ledger are the architecture: one per stage, beside reference data and the ledger's own records."""
     with Ledger(tmp_path / "l.duckdb") as ledger:
-        migrate(ledger, Frozen())
+        migrate(ledger, FrozenClock())
         schemas = {table.partition(".")[0] for table, _, _ in tables(ledger)}
 
     assert {"ledger", "raw", "book", "metering", "attribution"} <= schemas
@@ -78,7 +68,7 @@ def test_every_stage_has_its_schema(tmp_path: Path) -> None:
 def test_every_table_says_what_it_holds(tmp_path: Path) -> None:
     """Each table carries a comment, from which the data dictionary is made."""
     with Ledger(tmp_path / "l.duckdb") as ledger:
-        migrate(ledger, Frozen())
+        migrate(ledger, FrozenClock())
 
         assert ledger.session().rows("SELECT schema_name, table_name FROM duckdb_tables() WHERE comment IS NULL") == []
 
@@ -87,7 +77,7 @@ def test_every_table_says_what_it_holds(tmp_path: Path) -> None:
 def test_any_file_name_is_a_ledgers(tmp_path: Path, stem: str) -> None:
     """A ledger may be called like one of its own schemas or of the database's."""
     with Ledger(tmp_path / f"{stem}.duckdb") as ledger:
-        migrate(ledger, Frozen())
+        migrate(ledger, FrozenClock())
 
         assert ledger.session().value("SELECT count(*) FROM raw.batch") == 0
 
@@ -101,10 +91,10 @@ def test_a_kill_in_the_middle_leaves_a_usable_ledger(tmp_path: Path) -> None:
     with Ledger(path) as ledger:
         assert ledger.session().rows("SELECT version FROM ledger.migration ORDER BY version") == [(0,), (1,)]
         assert not any(table.startswith("book.") for table, _, _ in tables(ledger))
-        assert migrate(ledger, Frozen()) == len(available()) - 2
+        assert migrate(ledger, FrozenClock()) == len(available()) - 2
         finished = tables(ledger)
     with Ledger(tmp_path / "other.duckdb") as other:
-        migrate(other, Frozen())
+        migrate(other, FrozenClock())
 
         assert tables(other) == finished
 
@@ -116,7 +106,7 @@ def test_a_migration_that_fails_leaves_no_trace(tmp_path: Path, monkeypatch: pyt
 
     with Ledger(tmp_path / "l.duckdb") as ledger:
         with pytest.raises(LedgerError, match="nonsense"):
-            migrate(ledger, Frozen())
+            migrate(ledger, FrozenClock())
 
         assert ledger.session().value("SELECT max(version) FROM ledger.migration") == len(broken) - 2
         assert not any(table.startswith("later.") for table, _, _ in tables(ledger))
@@ -126,13 +116,13 @@ def test_a_newer_ledger_says_to_upgrade(tmp_path: Path) -> None:
     """A ledger that a later version has migrated is left alone, naming both versions."""
     path = tmp_path / "l.duckdb"
     with Ledger(path) as ledger:
-        migrate(ledger, Frozen())
+        migrate(ledger, FrozenClock())
         with ledger.transaction() as session:
-            session.do("INSERT INTO ledger.migration VALUES (9000, '9000_later', $now)", {"now": NOW})
+            session.do("INSERT INTO ledger.migration VALUES (9000, '9000_later', $now)", {"now": START})
         before = tables(ledger)
 
         with pytest.raises(LedgerError) as refused:
-            migrate(ledger, Frozen())
+            migrate(ledger, FrozenClock())
 
         assert tables(ledger) == before
     newest = available()[-1][0]
@@ -147,7 +137,7 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
 
     with Ledger(path) as ledger:
         with pytest.raises(LedgerError, match=r"theirs\.duckdb: this database was not made by apportion; point --ledger"):
-            migrate(ledger, Frozen())
+            migrate(ledger, FrozenClock())
 
         assert tables(ledger) == [("main.sale", "n", "INTEGER")]
 
@@ -158,4 +148,4 @@ def test_an_empty_database_becomes_a_ledger(tmp_path: Path) -> None:
     duckdb.connect(str(path)).close()
 
     with Ledger(path) as ledger:
-        assert migrate(ledger, Frozen()) == len(available())
+        assert migrate(ledger, FrozenClock()) == len(available())

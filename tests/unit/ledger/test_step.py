@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,8 @@ from apportion.domain.period import HOUR, Period
 from apportion.ledger.connection import Ledger
 from apportion.ledger.migrations import migrate
 from apportion.ledger.step import audit, load, parse, run
+from tests.frozen import START, FrozenClock
 
-START = datetime(2026, 10, 1, tzinfo=UTC)
 PERIOD = Period(START, START + 2 * HOUR)
 
 STEP = """-- step:   work.tally
@@ -42,19 +42,11 @@ SELECT DISTINCT name FROM work.source
 """
 
 
-class Frozen:
-    """A clock that stands still."""
-
-    def now(self) -> datetime:
-        """The same time always."""
-        return START
-
-
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """A ledger with a source of one row each in the hours -1 to 2, and an empty table for each step."""
     with Ledger(tmp_path / "l.duckdb") as opened:
-        migrate(opened, Frozen())
+        migrate(opened, FrozenClock())
         with opened.transaction() as session:
             session.do("CREATE SCHEMA work; CREATE TABLE work.names (name VARCHAR);"
                        "CREATE TABLE work.source (charge_period_start TIMESTAMP, name VARCHAR, n BIGINT);"
@@ -71,9 +63,10 @@ def tallies(ledger: Ledger) -> list[tuple[int, str, int]]:
 
 
 def fill(ledger: Ledger, *, factor: int = 10, sql: str = STEP, period: Period = PERIOD) -> None:
-    """Run one step in one transaction."""
+    """Run one step and the audit in one transaction."""
     with ledger.transaction() as session:
-        run(session, [parse(sql, "tally.sql")], period, {"factor": factor}, Frozen())
+        run(session, [parse(sql, "tally.sql")], period, {"factor": factor}, FrozenClock())
+        audit(session, [parse(AUDIT, "audit.sql")], period, {})
 
 
 def test_a_header_says_everything_about_its_query() -> None:
@@ -164,9 +157,8 @@ def test_an_audit_that_finds_rows_keeps_nothing(ledger: Ledger) -> None:
     """The rows of the step and its record are gone, and the error shows truth and rows."""
     fill(ledger)
 
-    with pytest.raises(AuditFailed) as refused, ledger.transaction() as session:
-        run(session, [parse(STEP, "tally.sql")], PERIOD, {"factor": -1}, Frozen())
-        audit(session, [parse(AUDIT, "audit.sql")], PERIOD, {})
+    with pytest.raises(AuditFailed) as refused:
+        fill(ledger, factor=-1)
 
     assert (refused.value.step, refused.value.audit, refused.value.rows) == ("work.tally", "no_tally_is_negative", (("a", -1),))
     assert tallies(ledger) == [(0, "a", 0), (1, "a", 10)]
@@ -177,7 +169,7 @@ def test_silent_audits_let_the_transaction_pass(ledger: Ledger) -> None:
     """Audits see the rows of their own transaction, and only those of the period."""
     with ledger.transaction() as session:
         session.do("INSERT INTO work.tally VALUES ($at, 'old', -5)", {"at": START - HOUR})
-        run(session, [parse(STEP, "tally.sql")], PERIOD, {"factor": 1}, Frozen())
+        run(session, [parse(STEP, "tally.sql")], PERIOD, {"factor": 1}, FrozenClock())
         audit(session, [parse(AUDIT, "audit.sql")], PERIOD, {})
 
     assert tallies(ledger) == [(-1, "old", -5), (0, "a", 0), (1, "a", 1)]

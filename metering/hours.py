@@ -1,0 +1,141 @@
+"""Which hours are to be metered, and which must wait because their rates leave a hole.
+
+An hour is due once it has passed and something it depends on changed, or when it was never metered. Hours are starts of
+charge periods, aware UTC.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from apportion.domain.effective import gaps as uncovered
+from apportion.domain.errors import UsageError
+from apportion.domain.period import FOREVER, Period, hour_of
+from apportion.ledger.connection import Session
+
+ACCELERATOR = "accelerator"
+"""The component that every paid GPU has a rate for; the others may start late and end early, but not pause."""
+
+_EARLIEST = """
+SELECT MIN(earliest) FROM (
+    SELECT MIN(effective_from) AS earliest FROM book.pool
+    UNION ALL SELECT MIN(effective_from) FROM book.deployment
+    UNION ALL SELECT MIN(effective_from) FROM book.shared_cost
+    -- An event's hour is dirty from landing until it is metered, so events themselves need no scan.
+    UNION ALL SELECT MIN(charge_period_start) FROM raw.dirty_hour
+    UNION ALL SELECT MIN(charge_period_start) FROM metering.metered_hour
+)
+"""
+
+_DUE = """
+WITH elapsed AS (SELECT unnest(range($first::TIMESTAMP, $until::TIMESTAMP, INTERVAL 1 HOUR)) AS charge_period_start)
+(SELECT charge_period_start FROM elapsed EXCEPT SELECT charge_period_start FROM metering.metered_hour)
+UNION
+SELECT charge_period_start FROM raw.dirty_hour WHERE charge_period_start >= $first AND charge_period_start < $until
+UNION
+SELECT charge_period_start FROM book.dirty_hour WHERE charge_period_start >= $first AND charge_period_start < $until
+ORDER BY charge_period_start
+"""
+
+
+def due(
+    session: Session, *, now: datetime, since: datetime | None = None, until: datetime | None = None,
+) -> list[datetime]:
+    """Hours to meter, ascending: those that passed and are dirty or were never metered.
+
+    With a window, every hour inside it, metered before or not; an open side reaches to the first or last hour there is.
+
+    Raises: UsageError, in a sentence, for a window that is not of whole, elapsed hours at or after `metered_from`.
+    """
+    check_window(session, now=now, since=since, until=until)
+    first, last = since or first_hour(session), until or hour_of(now)
+    if first is None:
+        return []
+    if since is not None or until is not None:
+        return list(Period(first, last).hours()) if first < last else []
+    found = session.rows(_DUE, {"first": first, "until": max(first, last)})
+    return [row[0] for row in found]
+
+
+def check_window(session: Session, *, now: datetime, since: datetime | None, until: datetime | None) -> None:
+    """Refuse a window that cannot be metered as asked. Raises: UsageError."""
+    for name, instant in (("--since", since), ("--until", until)):
+        if instant is None:
+            continue
+        if instant.tzinfo is None:
+            raise UsageError(f"{name} {instant.isoformat()} has no zone; write it as 2026-10-01T00:00:00Z")
+        whole, elapsed = hour_of(instant), hour_of(now)
+        if instant != whole:
+            raise UsageError(f"{name} {_text(instant)} is inside an hour; hours are metered whole, as from {_text(whole)}")
+        if instant > elapsed:
+            raise UsageError(f"{name} {_text(instant)} has not passed yet; the last hour ended at {_text(elapsed)}")
+    if since is not None and until is not None and since >= until:
+        raise UsageError(f"--since {_text(since)} is not before --until {_text(until)}; the window holds no hour")
+    begins = _metered_from(session)
+    if since is not None and begins is not None and since < begins:
+        raise UsageError(f"--since {_text(since)} is before metered_from {_text(begins)}; move one of them")
+
+
+def first_hour(session: Session) -> datetime | None:
+    """The first hour metered at all: `metered_from`, else the earliest inventory or usage; None for an empty ledger."""
+    earliest = _metered_from(session) or session.value(_EARLIEST)
+    return hour_of(earliest) if earliest is not None else None
+
+
+def gaps(session: Session, hours: Sequence[datetime]) -> dict[datetime, str]:
+    """Hours that cannot be priced, each with the reason: pool, component and times of every hole in its rates.
+
+    A hole is GPU time paid for without an `accelerator` rate, or a pause of another component between two of its rates.
+    The cost is that of the rate card, not of the hours.
+    """
+    ordered = sorted(hours)
+    reasons: dict[datetime, list[str]] = defaultdict(list)
+    for pool_id, component, hole in _holes(session):
+        for hour in ordered[bisect_left(ordered, hour_of(hole.start)):bisect_left(ordered, hole.end)]:
+            hole_text = f"pool {pool_id} has no {component} rate {_range(hole)}"
+            reasons[hour].append(f"{hole_text}; add a [[rates]] row that covers it")
+    return {hour: "; ".join(reasons[hour]) for hour in sorted(reasons)}
+
+
+def _holes(session: Session) -> Iterable[tuple[str, str, Period]]:
+    bought: dict[str, list[Period]] = defaultdict(list)
+    for pool_id, start, end in session.rows(
+        "SELECT pool_id, effective_from, effective_to FROM book.pool JOIN book.pool_key USING (pool_no) "
+        "WHERE gpus > 0 AND effective_from < effective_to ORDER BY pool_id, effective_from"):
+        bought[pool_id].append(Period(start, end))
+    priced: dict[tuple[str, str], list[Period]] = defaultdict(list)
+    for pool_id, component, start, end in session.rows(
+        "SELECT pool_id, component, effective_from, effective_to FROM book.rate JOIN book.pool_key USING (pool_no) "
+        "WHERE effective_from < effective_to ORDER BY pool_id, component, effective_from"):
+        priced[pool_id, component].append(Period(start, end))
+    for pool_id, paid in bought.items():
+        for component in sorted({ACCELERATOR} | {name for pool, name in priced if pool == pool_id}):
+            rates = priced[pool_id, component]
+            for time in paid:
+                within = time if component == ACCELERATOR else _shared(time, rates)
+                yield from ((pool_id, component, hole) for hole in (uncovered(rates, within) if within else ()))
+
+
+def _shared(time: Period, rates: Sequence[Period]) -> Period | None:
+    """The part of paid time between the start of the first rate and the end of the last."""
+    start, end = max(time.start, min(rate.start for rate in rates)), min(time.end, max(rate.end for rate in rates))
+    return Period(start, end) if start < end else None
+
+
+def _metered_from(session: Session) -> datetime | None:
+    found = session.rows("SELECT setting FROM book.setting WHERE name = 'metered_from' AND setting <> ''")
+    if not found:
+        return None
+    instant = datetime.fromisoformat(str(found[0][0]))
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _range(hole: Period) -> str:
+    return f"from {_text(hole.start)} " + ("on" if hole.end == FOREVER else f"to {_text(hole.end)}")
+
+
+def _text(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,122 @@
+"""Meter the hours that are due: each contiguous span of at most a month in one audited transaction.
+
+What depends on the charges (attribution, settlement, counters) runs inside that transaction through a callback, so a
+reader sees an hour with all that follows from it, or as it was before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from apportion.domain.clock import Clock
+from apportion.domain.errors import LedgerError
+from apportion.domain.period import FOREVER, HOUR_US, Period, spans
+from apportion.ledger.connection import Ledger, Session
+from apportion.ledger.step import audit, run
+from metering.hours import due, gaps
+from metering.steps import AUDITS, STEPS
+
+_INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"
+_HOURS = "unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR))"
+
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+"""An open `since`."""
+
+Settle = Callable[[Session, Period], None]
+"""What follows from a span's charges, run inside the span's transaction."""
+
+Progress = Callable[[int, int], None]
+"""Told after each span: hours metered so far, hours there are to meter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterReport:
+    """What one run did.
+
+    Attributes:
+        hours: hours metered.
+        spans: transactions they took.
+        refused: hours that wait for a rate, and the reason.
+        rows: charge lines written.
+        seconds: wall time.
+    """
+
+    hours: int
+    spans: int
+    refused: dict[datetime, str]
+    rows: int
+    seconds: float
+
+
+def meter(
+    ledger: Ledger, clock: Clock, *, settle: Settle, since: datetime | None = None, until: datetime | None = None,
+    progress: Progress | None = None,
+) -> MeterReport:
+    """Meter every due hour, or every hour of a window whether due or not.
+
+    An hour whose rates have a gap is refused: it is recorded with the reason, stays dirty, and holds up no other. An
+    exception undoes the span it happens in; spans before it are kept.
+
+    Raises: UsageError for a window that cannot be metered, AuditFailed when a truth does not hold.
+    """
+    began = time.perf_counter()
+    session = ledger.session()
+    wanted = due(session, now=clock.now(), since=since, until=until)
+    refused = gaps(session, wanted)
+    _record_refusals(ledger, clock, refused, Period(since or EARLIEST, until or FOREVER))
+    ready = [hour for hour in wanted if hour not in refused]
+    periods = spans(ready)
+    rows = done = 0
+    for period in periods:
+        rows += _meter_span(ledger, clock, period, settle)
+        done += sum(1 for _ in period.hours())
+        if progress is not None:
+            progress(done, len(ready))
+    return MeterReport(hours=done, spans=len(periods), refused=refused, rows=rows, seconds=time.perf_counter() - began)
+
+
+def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) -> int:
+    """Recompute a span whole. Returns: charge lines written."""
+    window = {"period_start": period.start, "period_end": period.end}
+    with ledger.transaction() as session:
+        policy = _policy(session)
+        run(session, STEPS, period, policy, clock)
+        audit(session, AUDITS, period, policy)
+        session.do(f"DELETE FROM raw.dirty_hour {_INSIDE}", window)
+        session.do(f"DELETE FROM book.dirty_hour {_INSIDE}", window)
+        session.do(
+            f"INSERT OR REPLACE INTO metering.metered_hour SELECT {_HOURS}, $now, $policy_version",
+            {**window, "now": clock.now(), "policy_version": policy["policy_version"]})
+        settle(session, period)
+        return int(session.value(f"SELECT count(*) FROM metering.charge_hourly {_INSIDE}", window))
+
+
+def _policy(session: Session) -> dict[str, int]:
+    """The policy in force, as parameters of the steps."""
+    found = session.rows("SELECT policy_version, sample_hold_us FROM book.policy ORDER BY policy_version DESC LIMIT 1")
+    if not found:
+        msg = "the ledger knows no policy yet, so nothing can be metered; sync a config into it first."
+        raise LedgerError(msg)
+    version, hold = found[0]
+    if hold > HOUR_US:
+        msg = f"a GPU sample would hold for {hold // 1_000_000} seconds; set sample_hold_seconds to at most 3600."
+        raise LedgerError(msg)
+    return {"policy_version": version, "sample_hold_us": hold}
+
+
+def _record_refusals(ledger: Ledger, clock: Clock, refused: Mapping[datetime, str], within: Period) -> None:
+    """Make `metering.refused_hour` say what is refused now in a period; written only when that changes."""
+    window = {"period_start": within.start, "period_end": within.end}
+    before = ledger.session().rows(f"SELECT charge_period_start, reason FROM metering.refused_hour {_INSIDE}", window)
+    if dict(before) == refused:
+        return
+    with ledger.transaction() as session:
+        session.do(f"DELETE FROM metering.refused_hour {_INSIDE}", window)
+        for reason in sorted(set(refused.values())):
+            for period in spans(hour for hour, why in refused.items() if why == reason):
+                session.do(
+                    f"INSERT INTO metering.refused_hour SELECT {_HOURS}, $reason, $now",
+                    {"period_start": period.start, "period_end": period.end, "reason": reason, "now": clock.now()})

@@ -1,0 +1,29 @@
+"""The steps of an hour in the order they run, and the truths that must hold before any of them is kept."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from apportion.ledger.step import Query, load
+
+_ORDER: Final = (
+    "metering.usage_hourly",
+    "metering.origin_charge_hourly",
+    "metering.gpu_activity_hourly",
+    "metering.placed_usage_hourly",
+    "metering.deployment_cost_hourly",
+    "metering.phase_share_hourly",
+    "metering.deployment_hourly",
+    "metering.charge_hourly",
+)
+
+
+def _ordered(found: dict[str, Query]) -> tuple[Query, ...]:
+    if set(found) != set(_ORDER):
+        msg = f"metering/sql and the order of steps disagree about {sorted(set(found) ^ set(_ORDER))}"
+        raise ValueError(msg)
+    return tuple(found[name] for name in _ORDER)
+
+
+STEPS: Final = _ordered(load("metering", "sql"))
+AUDITS: Final = tuple(load("metering", "audits").values())

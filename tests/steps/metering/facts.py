@@ -1,0 +1,236 @@
+"""What a fleet is and what happened on it, in a notation for tests: times are microseconds since 1970, money is nano.
+
+`load` writes facts straight into `raw` and `book`. Surrogate numbers run against the order of the texts, so that a tie
+broken by number instead of by text shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from apportion.ledger.connection import Session
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOUR = 3_600_000_000
+FOREVER = (datetime(9999, 12, 31, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+PREFILL = ("uncached_input", "cache_read", "cache_write")
+DECODE = ("output", "reasoning")
+KINDS = PREFILL + DECODE
+
+
+def at(text: str) -> int:
+    """A time of day of 2026-10-01, as `01:30`, or any ISO time; UTC."""
+    moment = datetime.fromisoformat(text if "-" in text else f"2026-10-01 {text}").replace(tzinfo=UTC)
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def moment(us: int) -> datetime:
+    """The aware time of microseconds."""
+    return EPOCH + timedelta(microseconds=us)
+
+
+def caller(principal: str, namespace: str = "") -> str:
+    """A caller as its dictionary keeps it."""
+    return json.dumps(["test", principal, namespace, {}], separators=(",", ":"), ensure_ascii=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dated:
+    """Anything in force from `start` until `end`."""
+
+    start: int = 0
+    end: int = FOREVER
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool(Dated):
+    """GPUs bought together."""
+
+    id: str = "p"
+    gpus: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment(Dated):
+    """A part of a pool; `match` holds LIKE patterns by field."""
+
+    id: str = "d"
+    pool: str = "p"
+    gpus: int = 1
+    models: tuple[str, ...] = ("m",)
+    utilization: str = "active"
+    capacity: int | None = None
+    match: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate(Dated):
+    """A price per GPU-hour."""
+
+    pool: str = "p"
+    component: str = "accelerator"
+    nano: int = 3_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared(Dated):
+    """A monthly amount."""
+
+    id: str
+    nano: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alias(Dated):
+    """Another name of a model."""
+
+    alias: str
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Usage: `tokens` by kind."""
+
+    at: int
+    principal: str = "key"
+    namespace: str = ""
+    model: str = "m"
+    tier: str = ""
+    provider: str = "self"
+    deployment: str = ""
+    cluster: str = ""
+    replica: str = ""
+    status: str = "success"
+    tokens: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A GPU reading; `ppm` None is unknown."""
+
+    at: int
+    ppm: int | None
+    gpu: str = "gpu-0"
+    deployment: str = ""
+    cluster: str = ""
+    node: str = ""
+    namespace: str = ""
+    pod: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """A whole fleet and its history; `weights` are scaled by `weight_scale`."""
+
+    pools: tuple[Pool, ...] = ()
+    deployments: tuple[Deployment, ...] = ()
+    rates: tuple[Rate, ...] = ()
+    shared: tuple[Shared, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    events: tuple[Event, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    weights: dict[str, int] = field(default_factory=lambda: {"uncached_input": 10, "cache_read": 1, "cache_write": 10, "output": 60, "reasoning": 60})
+    weight_scale: int = 10
+    hold: int = 120_000_000
+    min_coverage_ppm: int = 900_000
+
+
+EMPTIED = (
+    "raw.usage_event", "raw.series", "raw.source", "raw.gpu_sample", "raw.gpu_series", "raw.gpu_device", "raw.dirty_hour",
+    "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.shared_cost", "book.policy",
+    "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.usage_hourly", "metering.placed_usage_hourly",
+    "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
+    "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
+)  # fmt: skip
+
+
+def load(session: Session, facts: Facts) -> None:
+    """Replace whatever is in the ledger by these facts; every hour with an event or a sample is dirty."""
+    for table in EMPTIED:
+        session.do(f"DELETE FROM {table}")
+    models = [d for deployment in facts.deployments for d in deployment.models] + [e.model for e in facts.events]
+    models += [name for alias in facts.aliases for name in (alias.alias, alias.model)]
+    model_no = _dictionary(session, "book.model", models)
+    pool_no = _dictionary(session, "book.pool_key", [p.id for p in facts.pools] + [r.pool for r in facts.rates])
+    deployment_no = _dictionary(session, "book.deployment_key", [d.id for d in facts.deployments])
+    for p in facts.pools:
+        _insert(session, "book.pool", [pool_no[p.id], "H100", p.gpus, *_dates(p)])
+    for d in facts.deployments:
+        match = dict(d.match)
+        patterns = [match.get(name) for name in ("cluster", "replica", "namespace", "node", "gpu_uuid", "pod")]
+        row = [deployment_no[d.id], pool_no[d.pool], d.gpus, d.utilization, d.capacity, "", "caller", "both", *patterns]
+        _insert(session, "book.deployment", [*row, *_dates(d)])
+        for model in d.models:
+            _insert(session, "book.deployment_model", [deployment_no[d.id], model_no[model], *_dates(d)])
+    for r in facts.rates:
+        _insert(session, "book.rate", [pool_no[r.pool], r.component, r.nano, *_dates(r)])
+    for s in facts.shared:
+        _insert(session, "book.shared_cost", [s.id, s.nano, "proportional", *_dates(s)])
+    for a in facts.aliases:
+        _insert(session, "book.model_alias", [a.alias, model_no[a.model], *_dates(a)])
+    policy = [1, "weights", "separate", "month", facts.min_coverage_ppm, facts.hold, facts.weight_scale]
+    _insert(session, "book.policy", [*policy, *(facts.weights[kind] for kind in KINDS), "", moment(0)])
+    land(session, facts.events, model_no)
+    sample(session, facts.samples)
+
+
+def land(session: Session, events: Iterable[Event], model_no: dict[str, int]) -> None:
+    """Write events as ingest would."""
+    events = list(events)
+    session.do("DELETE FROM raw.caller WHERE caller_no > 0")
+    names = {caller(e.principal, e.namespace): e for e in events}
+    caller_no = {name: number for number, name in enumerate(sorted(names, reverse=True), 1)}
+    for name, number in caller_no.items():
+        _insert(session, "raw.caller", [number, name, "test", names[name].principal, names[name].namespace, "{}"])
+    series: dict[tuple[Any, ...], int] = {}
+    for number, e in enumerate(events):
+        key = (model_no[e.model], caller_no[caller(e.principal, e.namespace)], e.provider, e.cluster, e.deployment, e.replica, e.status, "reported", e.tier, "", "")
+        if key not in series:
+            series[key] = len(series) + 1
+            _insert(session, "raw.series", [series[key], 1, *key])
+        tokens = dict(e.tokens)
+        counts = [tokens.get(kind, 0) for kind in KINDS]
+        _insert(session, "raw.usage_event", [1, f"e{number}", moment(e.at), series[key], 0, None, None, *counts, 1, None, None, None, 1])
+    _mark(session, (e.at for e in events))
+
+
+def sample(session: Session, samples: Iterable[Sample]) -> None:
+    """Write GPU samples as ingest would."""
+    samples = list(samples)
+    device_no = {gpu: number for number, gpu in enumerate(sorted({s.gpu for s in samples}), 1)}
+    for gpu, number in device_no.items():
+        _insert(session, "raw.gpu_device", [number, gpu, ""])
+    series: dict[tuple[Any, ...], int] = {}
+    for s in samples:
+        key = (device_no[s.gpu], "H100", s.cluster, s.node, s.deployment, s.namespace, s.pod, "")
+        if key not in series:
+            series[key] = len(series) + 1
+            _insert(session, "raw.gpu_series", [series[key], *key])
+        _insert(session, "raw.gpu_sample", [moment(s.at), device_no[s.gpu], series[key], s.ppm, *[None] * 6, 1])
+    _mark(session, (s.at for s in samples))
+
+
+def _mark(session: Session, times: Iterable[int]) -> None:
+    for hour in {us - us % HOUR for us in times}:
+        session.do("INSERT OR IGNORE INTO raw.dirty_hour VALUES (?, ?)", [moment(hour), moment(hour)])
+
+
+def _dictionary(session: Session, table: str, names: Iterable[str]) -> dict[str, int]:
+    session.do(f"DELETE FROM {table} WHERE {table.split('.')[1].removesuffix('_key')}_no > 0")
+    numbers = {name: number for number, name in enumerate(sorted(set(names) - {""}, reverse=True), 1)}
+    for name, number in numbers.items():
+        _insert(session, table, [number, name])
+    return {"": 0, **numbers}
+
+
+def _dates(dated: Dated) -> list[datetime]:
+    return [moment(dated.start), moment(dated.end)]
+
+
+def _insert(session: Session, table: str, values: list[Any]) -> None:
+    session.do(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
