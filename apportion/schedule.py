@@ -72,8 +72,15 @@ class Runner:
     Outcomes: `ok`; `failed`, retried; `refused`, where trying again cannot help (an audit or the config says no).
     """
 
-    def __init__(self, job: Job, *, clock: Clock, record: Record, pause: Pause,
-                 stopwatch: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        job: Job,
+        *,
+        clock: Clock,
+        record: Record,
+        pause: Pause,
+        stopwatch: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.job = job
         self._clock, self._record, self._pause, self._stopwatch = clock, record, pause, stopwatch
 
@@ -116,13 +123,14 @@ class Schedule:
     At most one instance of a job runs; runs missed meanwhile are made up for by one.
     """
 
-    def __init__(self, jobs: Sequence[Job], clock: Clock, record: Record, *,
-                 pause: Pause | None = None) -> None:
+    def __init__(self, jobs: Sequence[Job], clock: Clock, record: Record, *, pause: Pause | None = None) -> None:
         self._clock, self._record = clock, record
         self._stopping = threading.Event()
         self._scheduler = BackgroundScheduler(
-            timezone=UTC, executors={"default": ThreadPoolExecutor(1)},
-            job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": GRACE_SECONDS})
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(1)},
+            job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": GRACE_SECONDS},
+        )
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED)
         for job in jobs:
             runner = Runner(job, clock=clock, record=record, pause=pause or self._stopping.wait)
@@ -141,8 +149,13 @@ class Schedule:
     def _missed(self, event: JobExecutionEvent) -> None:
         late = self._clock.now() - event.scheduled_run_time
         log.warning("job %s missed its run of %s", event.job_id, event.scheduled_run_time)
-        self._record(event.job_id, "missed", f"could not start in time, {late} late",
-                     event.scheduled_run_time.astimezone(UTC), 0.0)
+        self._record(
+            event.job_id,
+            "missed",
+            f"could not start in time, {late} late",
+            event.scheduled_run_time.astimezone(UTC),
+            0.0,
+        )
 
 
 def trigger_of(job: Job) -> BaseTrigger:

@@ -59,7 +59,7 @@ pool = "h100-prod"
 gpus = 2
 models = ["qwen-coder-32b"]
 utilization = "capacity"
-capacity_per_gpu_hour = 40_000_000
+capacity_per_gpu_hour = 4_000_000
 effective_from = 2026-10-03T00:00:00Z
 
 [[deployments]]
@@ -237,7 +237,7 @@ def samples() -> Iterator[dict[str, object]]:
                 continue
             busy = load(number, nightly=deployment == "llama8b")
             for gpu in range(count):
-                active = min(1.0, max(0.0, 0.08 + 0.85 * busy + chance.gauss(0, 0.04)))
+                active = min(1.0, max(0.0, 0.22 + 0.75 * busy + chance.gauss(0, 0.04)))
                 yield {
                     "sampled_at": at.isoformat(timespec="seconds"),
                     "gpu_uuid": f"{prefix}{gpu}",

@@ -1,7 +1,7 @@
 """Who pays: the hours of a span by team, then the settlement, statement and counters of its months.
 
-Everything runs inside the caller's transaction, and every audit is asked before it returns, so a failure leaves the ledger
-as it was. Nothing is metered here: a changed directory, owner or policy needs only what metering left behind.
+Everything runs inside the caller's transaction, and every audit is asked before it returns, so a failure leaves the
+ledger as it was. Nothing is metered here: a changed directory, owner or policy needs only what metering left behind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from apportion.ledger.step import Query
 from attribution.book import Book
 from attribution.counters import LABEL_SETS_MAX, count
 
-MAPPING: Final = ("attribution.caller_rule", "attribution.caller_team", "attribution.deployment_owner", "attribution.system_team")
+MAPPING: Final = (
+    "attribution.caller_rule",
+    "attribution.caller_team",
+    "attribution.deployment_owner",
+    "attribution.system_team",
+)
 SETTLEMENT: Final = (
     "attribution.settlement_weight",
     "attribution.reservation",
@@ -43,6 +48,10 @@ FROM metering.metered_hour
 WHERE date_trunc('month', charge_period_start) NOT IN (
     SELECT billing_period FROM attribution.attributed_month WHERE book_digest = $digest)
 ORDER BY billing_period
+"""
+
+_REVISION: Final = """
+INSERT INTO attribution.revision SELECT COALESCE(MAX(revision), 0) + 1, $start, $end FROM attribution.revision
 """
 
 # Hours settled one by one keep their rows when only others change, but a team's name is the month's business.
@@ -71,8 +80,10 @@ def attribute(session: Session, period: Period, clock: Clock, *, max_label_sets:
         count(session, steps(), month, clock, label_sets_max=max_label_sets)
         step.audit(session, [audits()[name] for name in MONTH_AUDITS], month, {})
         session.do("DELETE FROM attribution.attributed_month WHERE billing_period = $month", {"month": month.start})
-        session.do("INSERT INTO attribution.attributed_month VALUES ($month, $now, $policy_version, $digest)",
-                   {"month": month.start, "now": clock.now(), "policy_version": book.policy_version, "digest": book.digest})
+        session.do(
+            "INSERT INTO attribution.attributed_month VALUES ($month, $now, $policy_version, $digest)",
+            {"month": month.start, "now": clock.now(), "policy_version": book.policy_version, "digest": book.digest},
+        )
 
 
 def reattribute(session: Session, clock: Clock, *, max_label_sets: int = LABEL_SETS_MAX) -> list[Period]:
@@ -113,13 +124,18 @@ def _map_callers(session: Session, period: Period, clock: Clock, book: Book) -> 
         return
     step.run(session, [steps()[name] for name in MAPPING], period, {}, clock)
     session.do("DELETE FROM attribution.mapped_directory")
-    session.do("INSERT INTO attribution.mapped_directory VALUES ($callers, $digest)", {"callers": now[0], "digest": now[1]})
+    session.do(
+        "INSERT INTO attribution.mapped_directory VALUES ($callers, $digest)", {"callers": now[0], "digest": now[1]}
+    )
 
 
 def _follows(session: Session, month: Period, book: Book) -> bool:
-    return bool(session.rows(
-        "SELECT 1 FROM attribution.attributed_month WHERE billing_period = $month AND book_digest = $digest",
-        {"month": month.start, "digest": book.digest}))
+    return bool(
+        session.rows(
+            "SELECT 1 FROM attribution.attributed_month WHERE billing_period = $month AND book_digest = $digest",
+            {"month": month.start, "digest": book.digest},
+        )
+    )
 
 
 def _attribute_hours(session: Session, hours: Period, clock: Clock) -> None:
@@ -128,6 +144,7 @@ def _attribute_hours(session: Session, hours: Period, clock: Clock) -> None:
     last_day = (hours.end - MICROSECOND).replace(hour=0, minute=0, second=0, microsecond=0)
     days = Period(hours.start.replace(hour=0), last_day + timedelta(days=1))
     step.run(session, [steps()["attribution.charge_daily"]], days, {}, clock)
+    session.do(_REVISION, {"start": hours.start, "end": hours.end})
 
 
 def _settle(session: Session, month: Period, hours: Period, clock: Clock, book: Book) -> None:
@@ -139,8 +156,10 @@ def _settle(session: Session, month: Period, hours: Period, clock: Clock, book: 
         if name in book.settling:
             step.run(session, [steps()[name]], settled, book.parameters, clock)
         else:
-            session.do(f"DELETE FROM {name} WHERE charge_period_start >= $start AND charge_period_start < $end",
-                       {"start": settled.start, "end": settled.end})
+            session.do(
+                f"DELETE FROM {name} WHERE charge_period_start >= $start AND charge_period_start < $end",
+                {"start": settled.start, "end": settled.end},
+            )
     if book.settles and settled != month:
         session.do(_NAME_AGAIN, {"month": month.start})
     step.run(session, [steps()[name] for name in STATEMENT], month, book.parameters, clock)

@@ -1,4 +1,4 @@
-"""What attribution follows: the policy in force, and digests that tell whether charges still follow the current book."""
+"""What attribution follows: the policy in force, and digests that tell whether charges still follow this book."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ SELECT
     md5(concat_ws(chr(10),
         'rules', (SELECT string_agg(rule::VARCHAR, chr(10) ORDER BY rule_no) FROM book.directory_rule AS rule),
         'given', (SELECT string_agg(given::VARCHAR, chr(10) ORDER BY team) FROM book.cost_center AS given),
-        'owners', (SELECT string_agg(concat_ws(' ', deployment_no, effective_from, effective_to, charge_to, owner), chr(10)
-            ORDER BY deployment_no, effective_from) FROM book.deployment))),
+        'owners', (
+            SELECT string_agg(concat_ws(' ', deployment_no, effective_from, effective_to, charge_to, owner), chr(10)
+                ORDER BY deployment_no, effective_from)
+            FROM book.deployment))),
     md5(concat_ws(chr(10),
-        'entitlements', (SELECT string_agg(held::VARCHAR, chr(10) ORDER BY held::VARCHAR) FROM book.entitlement AS held),
-        'shared', (SELECT string_agg(concat_ws(' ', shared_cost_id, policy, effective_from, effective_to), chr(10)
-            ORDER BY shared_cost_id, effective_from) FROM book.shared_cost),
-        'shares', (SELECT string_agg(share::VARCHAR, chr(10) ORDER BY share::VARCHAR) FROM book.shared_cost_share AS share))),
+        'held', (SELECT string_agg(held::VARCHAR, chr(10) ORDER BY held::VARCHAR) FROM book.entitlement AS held),
+        'shared', (
+            SELECT string_agg(concat_ws(' ', shared_cost_id, policy, effective_from, effective_to), chr(10)
+                ORDER BY shared_cost_id, effective_from)
+            FROM book.shared_cost),
+        'shares', (
+            SELECT string_agg(share::VARCHAR, chr(10) ORDER BY share::VARCHAR) FROM book.shared_cost_share AS share))),
     EXISTS (FROM book.shared_cost)
 """
 
@@ -56,8 +61,14 @@ class Book:
             raise LedgerError(msg)
         version, idle, over = policies[0]
         directory, policies_digest, shares_costs = session.row(_FOLLOWED)
-        return cls(policy_version=version, idle=idle, over=over, shares_costs=shares_costs, directory_digest=directory,
-                   digest=f"{version}-{directory}-{policies_digest}")
+        return cls(
+            policy_version=version,
+            idle=idle,
+            over=over,
+            shares_costs=shares_costs,
+            directory_digest=directory,
+            digest=f"{version}-{directory}-{policies_digest}",
+        )
 
     @property
     def settles(self) -> bool:
@@ -67,10 +78,13 @@ class Book:
     @property
     def settling(self) -> frozenset[str]:
         """Tables of the settlement that these policies fill; the others stay empty."""
-        wanted = {"attribution.settlement_weight": self.settles, "attribution.settlement": self.settles,
-                  "attribution.settlement_idle": self.idle != "separate",
-                  "attribution.reservation": self.idle == "entitlement",
-                  "attribution.settlement_shared": self.shares_costs}
+        wanted = {
+            "attribution.settlement_weight": self.settles,
+            "attribution.settlement": self.settles,
+            "attribution.settlement_idle": self.idle != "separate",
+            "attribution.reservation": self.idle == "entitlement",
+            "attribution.settlement_shared": self.shares_costs,
+        }
         return frozenset(name for name, is_filled in wanted.items() if is_filled)
 
     @property

@@ -1,5 +1,5 @@
-"""Counters that only rise, though months are restated: what a month says now, less what it said last, is added to one of
-two twins. `charged - credited` is always what the statements say, and both survive restarts because the ledger keeps them.
+"""Counters that only rise, though months are restated: what a month says now, less what it said last, is added to one
+of two twins. `charged - credited` is always what statements say, and both survive restarts: the ledger keeps them.
 
 Labels are bounded: the first team and model pairs keep labels of their own, later ones are `other`, and once there they
 stay, so that no series ever loses what it counted. System teams' own lines are few and always keep theirs.

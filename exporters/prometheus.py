@@ -23,13 +23,28 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from apportion.ledger.connection import Session, read_only
-from exporters.families import Family, families
+from exporters.families import Family, cost_families, quantity_families, unit_cost_families
+from exporters.health_families import freshness_families, ingest_families, law_families, step_families
 
 GZIP_LEVEL: Final = 1
 """Nine times smaller already; higher levels cost more than the network they save."""
 
 TEXT_TYPE: Final = exposition.CONTENT_TYPE_PLAIN_0_0_4
 OPENMETRICS_TYPE: Final = openmetrics.CONTENT_TYPE_LATEST
+
+
+def families(currency: str) -> tuple[Family, ...]:
+    """Every family that the ledger backs, in the order of the page, for a billing currency (ISO 4217)."""
+    cur = currency.lower()
+    return (
+        *cost_families(cur),
+        *unit_cost_families(cur),
+        *quantity_families(),
+        *law_families(cur),
+        *freshness_families(),
+        *ingest_families(),
+        *step_families(),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +131,31 @@ class Exposition:
 
     def _joined(self) -> tuple[Page, Page]:
         text, open_metrics = self._ledger
-        return (text + pack(exposition.generate_latest(self.registry)),
-                open_metrics + pack(openmetrics.generate_latest(self.registry)))  # type: ignore[no-untyped-call]
+        ended = openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]
+        return text + pack(exposition.generate_latest(self.registry)), open_metrics + pack(ended)
 
+    # The label is not `job`: that one is Prometheus's own name for what it scrapes, and would come out as exported_job.
     @staticmethod
     def _of_process() -> tuple[GaugeMetricFamily, CounterMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
         return (
             GaugeMetricFamily("apportion_build_info", "The version that runs; always 1.", labels=["version"]),
-            CounterMetricFamily("apportion_job_runs", "Attempts of jobs since this process started, by how they ended.",
-                                labels=["job", "outcome"]),
-            GaugeMetricFamily("apportion_job_last_success_timestamp_seconds", "When a job last ended well.",
-                              labels=["job"], unit="seconds"),
-            GaugeMetricFamily("apportion_job_last_duration_seconds", "How long the last attempt of a job took.",
-                              labels=["job"], unit="seconds"),
+            CounterMetricFamily(
+                "apportion_job_runs",
+                "Attempts of jobs since this process started, by how they ended.",
+                labels=["job_name", "outcome"],
+            ),
+            GaugeMetricFamily(
+                "apportion_job_last_success_timestamp_seconds",
+                "When a job last ended well.",
+                labels=["job_name"],
+                unit="seconds",
+            ),
+            GaugeMetricFamily(
+                "apportion_job_last_duration_seconds",
+                "How long the last attempt of a job took.",
+                labels=["job_name"],
+                unit="seconds",
+            ),
         )
 
 
@@ -157,8 +184,10 @@ def statement(family: Family) -> str:
     pairs = " '\",', ".join(f"'{label}=\"', {_escaped(label)}," for label in labels)
     opened = f"'{name}{{', {pairs} '\"}} '" if labels else f"'{name} '"
     order = f" ORDER BY {', '.join(labels)}" if labels else ""
-    return (f"SELECT string_agg(concat({opened}, sample, chr(10)), ''{order})\n"
-            f"FROM ({family.sql}) AS family\nWHERE sample IS NOT NULL")
+    return (
+        f"SELECT string_agg(concat({opened}, sample, chr(10)), ''{order})\n"
+        f"FROM ({family.sql}) AS family\nWHERE sample IS NOT NULL"
+    )
 
 
 def _escaped(label: str) -> str:

@@ -58,7 +58,8 @@ class Serving:
         self._server = server
         self.host, self.port = server.server_address[0], server.server_address[1]
         self._thread = threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="scrape", daemon=True)
+            target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="scrape", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
@@ -120,8 +121,12 @@ class _Server(ThreadingHTTPServer):
         if not self._slots.acquire(blocking=False):
             with contextlib.suppress(OSError):
                 connection.settimeout(1)
-                connection.sendall(_head(http.HTTPStatus.SERVICE_UNAVAILABLE, {
-                    "Content-Length": "0", "Retry-After": "5", "Connection": "close"}))
+                connection.sendall(
+                    _head(
+                        http.HTTPStatus.SERVICE_UNAVAILABLE,
+                        {"Content-Length": "0", "Retry-After": "5", "Connection": "close"},
+                    )
+                )
             connection.close()
             raise BlockingIOError(errno.EAGAIN, "every connection slot is taken")
         with self._open_lock:
@@ -171,7 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/metrics":
             body, kind, encoding = self.server.page.body(
                 ",".join(self.headers.get_all("Accept", [])),
-                gzip=takes_gzip(",".join(self.headers.get_all("Accept-Encoding", []))))
+                gzip=takes_gzip(",".join(self.headers.get_all("Accept-Encoding", []))),
+            )
             extra = {"Content-Encoding": encoding} if encoding else {}
             self._answer(http.HTTPStatus.OK, body, kind, {"Vary": "Accept, Accept-Encoding", **extra})
         elif path == "/healthz":
@@ -200,8 +206,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Requests are routine; whoever debugs sees them."""
         log.debug(format, *args)
 
-    def _answer(self, status: http.HTTPStatus, body: bytes, kind: str = TEXT,
-                extra: dict[str, str] | None = None) -> None:
+    def _answer(
+        self, status: http.HTTPStatus, body: bytes, kind: str = TEXT, extra: dict[str, str] | None = None
+    ) -> None:
         headers = {"Content-Type": kind, "Content-Length": str(len(body)), **(extra or {})}
         if self.close_connection:
             headers["Connection"] = "close"
@@ -235,4 +242,4 @@ def _send(connection: socket.socket, head: bytes, body: bytes) -> None:
         connection.sendall(head[sent:])
         sent = len(head)
     if sent < len(head) + len(body):
-        connection.sendall(memoryview(body)[sent - len(head):])
+        connection.sendall(memoryview(body)[sent - len(head) :])

@@ -19,18 +19,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from apportion.domain.clock import Clock
-from apportion.domain.errors import InputError
+from apportion.domain.errors import InputError, LedgerError
 from apportion.domain.period import HOUR, MICROSECOND, hour_of
 from apportion.domain.tokens import TOKENS_MAX
 from apportion.ledger import dictionary
 from apportion.ledger.connection import Ledger, Session
+from ingest import journal
 from ingest.collectors.slices import Slice
 from ingest.formats.format import Format
 from ingest.kinds import KINDS
 from ingest.outcome import Outcome
-from ingest.rejections import BYTES_MAX, Rejection, judged_again, quarantine
+from ingest.rejections import Rejection, judged_again, quarantine
 from ingest.spool import Spool
-from ingest.unlanded import Record, UncountedError, sift, spooled, unlanded
+from ingest.unlanded import UncountedError, unlanded
 
 AHEAD = timedelta(days=1)
 KNOWN_SERIES_MAX = 1_000_000
@@ -67,7 +68,7 @@ class Lander:
         self._stream, self._file = stream, file
         self._session = ledger.session()
         self._spool = Spool(ledger.work, f"{self._kind.name}-{id(self)}")
-        self._ready = False
+        self._viewed: str | None = None
         self._replacing: int | None = None
 
     def close(self) -> None:
@@ -82,61 +83,69 @@ class Lander:
             header: bytes that belong before them.
             evidence: what the collector wants to find again with the position.
             replacing: the rejection that the slice is tried again for; the stream's position stays where it is.
+
         Raises: LedgerError when it could not be committed; then nothing of it was.
         """
         self._replacing = replacing
-        if piece.oversized:
-            fault = f"too_large: the record is longer than {len(piece.data)} bytes; split it, or check the line ends of the file"
-            return self._reject(piece, Rejection(piece.first_record + 1, piece.first_line + 1, fault, "", piece.data[:BYTES_MAX]), evidence)
-        self._spool.write(header, piece.data)
+        if piece.fault is not None:
+            return self._reject(piece, piece.fault, header, evidence)
+        if piece.sifted is None:
+            self._spool.write([piece.data])
+            try:
+                return self._attempt(piece, header, evidence)
+            except UncountedError:
+                piece = self._sifted(piece, header)
+            except LedgerError as error:
+                if not str(error).startswith("InvalidInputException"):
+                    raise
+                piece = self._sifted(piece, header)  # one record that DuckDB refuses to read fails the whole statement
+        self._spool.write(record.row + b"\n" for record in piece.sifted or ())
         try:
-            return self._attempt(piece, header, evidence, None)
-        except UncountedError:
-            sifted = sift(self._format, piece, header)
-            self._spool.write(b"", spooled(self._format, sifted, header))
-            return self._sifted(replace(piece, records=len(sifted)), header, evidence, sifted)
-
-    def _sifted(self, piece: Slice, header: bytes, evidence: str, sifted: list[Record]) -> Outcome:
-        try:
-            return self._attempt(piece, header, evidence, sifted)
+            return self._attempt(piece, header, evidence)
         except UncountedError as error:
             msg = (
                 f"{self._stream}: the records from line {piece.first_line + 1} on cannot be told apart; nothing of them was landed. "
-                "Check that the file is what its format says, and that its fields are quoted where they hold delimiters."
+                "Check that the file is what its format says."
             )
             raise InputError(msg) from error
+
+    def _sifted(self, piece: Slice, header: bytes) -> Slice:
+        sifted = self._format.sift(piece.data, header)
+        return replace(piece, records=len(sifted), sifted=sifted)
 
     def land_rows(self, path: Path, start: int, end: int, evidence: str) -> Outcome:
         """Commit a range of a Parquet file's rows."""
         self._spool.link(path)
         piece = Slice(data=b"", start=start, end=end, first_record=start, first_line=start, records=end - start)
-        return self._attempt(piece, b"", evidence, None)
+        return self._attempt(piece, b"", evidence)
 
-    def _attempt(self, piece: Slice, header: bytes, evidence: str, sifted: list[Record] | None) -> Outcome:
-        if not self._ready:
-            self._learn_to_read()
+    def _attempt(self, piece: Slice, header: bytes, evidence: str) -> Outcome:
+        self._read_as(header, sifted=piece.sifted is not None)
         try:
-            return self._in_transaction(piece, header, evidence, sifted, careful=False)
+            return self._in_transaction(piece, header, evidence, careful=False)
         except _ClashError:
-            return self._in_transaction(piece, header, evidence, sifted, careful=True)
+            return self._in_transaction(piece, header, evidence, careful=True)
 
-    def _in_transaction(
-        self, piece: Slice, header: bytes, evidence: str, sifted: list[Record] | None, *, careful: bool,
-    ) -> Outcome:
+    def _in_transaction(self, piece: Slice, header: bytes, evidence: str, *, careful: bool) -> Outcome:
         with self._ledger.transaction(self._session) as session:
             self._prepare(session, piece)
             outcome = self._carefully(session) if careful else self._optimistically(session, piece.records)
             rejections: list[Rejection] = []
-            if outcome.received < piece.records or outcome.conflicts:
-                missing = piece.records - outcome.received
-                rejections = unlanded(session, self._format, self._spool.path, piece, header, sifted, missing)
+            if outcome.received != piece.records or outcome.conflicts:
+                rejections = unlanded(
+                    session, self._format, self._spool.path, piece, header, piece.records - outcome.received, self._rules.tags)
             self._record(session, piece, outcome, rejections, evidence)
         return outcome
 
-    def _reject(self, piece: Slice, rejection: Rejection, evidence: str) -> Outcome:
+    def _reject(self, piece: Slice, fault: str, header: bytes, evidence: str) -> Outcome:
+        """Commit a record that was passed over."""
+        self._prepare_session()
+        rejection = Rejection(
+            record=piece.first_record + 1, line=piece.first_line + 1, fault=fault, source="", digest=piece.digest,
+            kept=self._format.kept(piece.data, header, self._rules.tags))
+        outcome = Outcome()
         with self._ledger.transaction(self._session) as session:
             self._prepare(session, piece)
-            outcome = Outcome()
             self._record(session, piece, outcome, [rejection], evidence)
         return outcome
 
@@ -150,20 +159,32 @@ class Lander:
         }.items():
             session.do(f"SET VARIABLE {name} = $value", {"value": value})
 
-    def _learn_to_read(self) -> None:
-        session = self._session
+    def _prepare_session(self) -> None:
+        """Once per session: how records are decoded, and which combinations of dimensions it has met."""
+        if self._viewed is not None:
+            return
         for kind in KINDS.values():
-            session.do(kind.sql("decoded"))
-            session.do(kind.sql("faults"))
-        session.do(f"CREATE OR REPLACE TEMP VIEW incoming AS {self._format.view(self._spool.path, self._file)}")
-        session.do("CREATE OR REPLACE TEMP VIEW numbered AS SELECT row_number() OVER () AS record, * FROM incoming")
-        session.do(
+            self._session.do(kind.sql("decoded"))
+            self._session.do(kind.sql("faults"))
+        self._session.do(
             "CREATE OR REPLACE TEMP TABLE known_series (series_key VARCHAR, series_no INTEGER, source_no INTEGER, "
             "fault VARCHAR, dropped_tags BIGINT, learned INTEGER)")
-        self._ready = True
+        self._viewed = ""
+
+    def _read_as(self, header: bytes, *, sifted: bool) -> None:
+        """Point `incoming` at the spool as it is written now."""
+        self._prepare_session()
+        view = self._format.view(self._spool.path, self._file, header, sifted=sifted)
+        if view != self._viewed:
+            self._session.do(f"CREATE OR REPLACE TEMP VIEW incoming AS {view}")
+            self._session.do("CREATE OR REPLACE TEMP VIEW numbered AS SELECT row_number() OVER () AS record, * FROM incoming")
+            self._viewed = view
 
     def _optimistically(self, session: Session, records: int) -> Outcome:
         batch, known = session.row("SELECT getvariable('batch_no'), count(*) FROM known_series")
+        if known > KNOWN_SERIES_MAX:
+            known = 0
+            session.do("DELETE FROM known_series")
         landed = session.do(self._kind.sql("land"), {"first": 0, "last": batch - 1}) if known else 0
         if landed < records:
             self._learn_series(session)
@@ -172,12 +193,12 @@ class Lander:
         if landed:
             counted, first, last, outcome.skewed = session.row(self._kind.sql("batch"))
             window = {"window_start": hour_of(first) - HOUR, "window_end": hour_of(last) + 2 * HOUR}
-            if counted != landed:
+            if counted != landed or landed > records:
                 raise UncountedError
             if session.value(self._kind.sql("clashes"), window):
                 raise _ClashError
             if outcome.skewed and self._kind.skews:
-                session.do(self._kind.sql("skewed"))
+                outcome.skewed = session.do(self._kind.sql("skewed"))
         return outcome
 
     def _carefully(self, session: Session) -> Outcome:
@@ -188,16 +209,14 @@ class Lander:
         session.do("SET VARIABLE window_end = $at", {"at": hour_of(last) + 2 * HOUR})
         session.do("SET VARIABLE careful = true")
         session.do(self._kind.sql("staged"))
-        session.do(self._kind.sql("careful"))
-        verdicts = dict(session.rows("SELECT outcome, count(*) FROM verdict GROUP BY ALL"))
-        skewed = session.row(self._kind.sql("batch"))[3]
+        written = session.do(self._kind.sql("careful"))
+        skewed = written if self._kind.skews else session.row(self._kind.sql("batch"))[3]  # what it writes last are those
+        verdicts = {str(row[0]): int(row[1]) for row in session.rows("SELECT outcome, count(*) FROM verdict GROUP BY ALL")}
         return Outcome(
             received=sum(verdicts.values()), landed=verdicts.get("landed", 0), duplicates=verdicts.get("duplicate", 0),
             superseded=verdicts.get("superseded", 0), conflicts=verdicts.get("conflict", 0), skewed=skewed)
 
     def _learn_series(self, session: Session) -> None:
-        if session.value("SELECT count(*) FROM known_series") > KNOWN_SERIES_MAX:
-            session.do("DELETE FROM known_series")
         session.do(self._kind.sql("fresh"))
         session.do(self._kind.sql("series_judged"))
         if self._kind.name == "usage":
@@ -211,40 +230,12 @@ class Lander:
         outcome.rejected = len(rejected)
         outcome.received += len(rejected)
         outcome.rejections.update(rejection.reason for rejection in rejected)
-        if self._kind.name == "usage" and outcome.landed:
-            outcome.dropped_tags = session.value(_DROPPED_TAGS)
+        if self._kind.name == "usage":
+            outcome.dropped_tags = journal.dropped_tags(session)
         if self._replacing is None:
             quarantine(session, rejections, kind=self._kind.name, format_name=self._format.name, stream=self._stream)
+            journal.move(session, self._stream, piece, outcome, evidence)
         else:
             judged_again(session, self._replacing, rejections)
         session.do(self._kind.sql("dirty"))
-        session.do(_BATCH, {
-            "kind": self._kind.name, "format": self._format.name, "stream": self._stream, "start": piece.start, "end": piece.end,
-            "received": outcome.received, "landed": outcome.landed, "duplicates": outcome.duplicates,
-            "superseded": outcome.superseded, "conflicts": outcome.conflicts, "rejected": outcome.rejected,
-            "skewed": outcome.skewed, "dropped_tags": outcome.dropped_tags})
-        if self._replacing is not None:
-            return
-        records = piece.first_record + outcome.received
-        session.do(_POSITION, {"stream": self._stream, "position": piece.end, "records": records, "evidence": evidence})
-
-
-_DROPPED_TAGS = """
-SELECT coalesce(sum(dropped.dropped_tags), 0)::BIGINT
-FROM raw.usage_event AS event
-JOIN (SELECT series_no, max(dropped_tags) AS dropped_tags FROM known_series WHERE dropped_tags > 0 GROUP BY series_no) AS dropped
-    USING (series_no)
-WHERE event.batch_no = getvariable('batch_no')
-"""
-
-_BATCH = """
-INSERT INTO raw.batch
-VALUES (getvariable('batch_no'), $kind, $format, $stream, $start, $end, getvariable('arrival'), $received, $landed, $duplicates,
-    $superseded, $conflicts, $rejected, $skewed, $dropped_tags)
-"""
-
-_POSITION = """
-INSERT INTO raw.stream_position VALUES ($stream, $position, $records, $evidence, getvariable('arrival'))
-ON CONFLICT (stream) DO UPDATE SET position = excluded.position, records = excluded.records, evidence = excluded.evidence,
-    updated_at = excluded.updated_at
-"""
+        journal.enter(session, self._kind.name, self._format.name, self._stream, piece, outcome)

@@ -1,19 +1,22 @@
-"""The quarantine: records that were not landed, with why, where from, and their bytes while they may still be wanted."""
+"""The quarantine: records that were not landed, with why, where from, and what may be kept while it may be wanted."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from apportion.ledger.connection import Session
+from apportion.domain.clock import Clock
+from apportion.ledger.connection import Ledger, Session
 
 BYTES_MAX = 64 * 1024
 KEEP_DAYS = 30
+GROUP_BYTES = 16 * 1024 * 1024
+"""About how much is handed to DuckDB at once: a slice may be nothing but rejections."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
     """One record that was not landed.
 
@@ -22,41 +25,59 @@ class Rejection:
         line: its line in the stream, from 1.
         fault: `reason: detail`; the reason is from a bounded vocabulary.
         source: who reported it, where that could be read.
-        data: its bytes.
+        digest: SHA-256 of its bytes, hexadecimal.
+        kept: what may be kept of its bytes; None where nothing may.
     """
 
     record: int
     line: int
     fault: str
     source: str
-    data: bytes
+    digest: str
+    kept: bytes | None
 
     @property
     def reason(self) -> str:
         """The part of the fault that is counted."""
         return self.fault.split(":", 1)[0]
 
+    @property
+    def detail(self) -> str:
+        """The part of the fault that is for people."""
+        return self.fault.split(":", 1)[-1].strip()
+
 
 def quarantine(session: Session, rejections: Sequence[Rejection], *, kind: str, format_name: str, stream: str) -> None:
     """Keep rejections of the current batch, in its transaction."""
-    if not rejections:
-        return
-    rows = json.dumps([
-        {"record": r.record, "line": r.line, "source": r.source, "reason": r.reason, "detail": r.fault.split(":", 1)[-1].strip(),
-         "digest": hashlib.sha256(r.data).hexdigest(), "bytes": r.data[:BYTES_MAX].hex()}
-        for r in rejections
-    ])
-    session.do(
-        """
-        INSERT INTO raw.rejection
-        SELECT (SELECT coalesce(max(rejection_no), 0) FROM raw.rejection) + row_number() OVER (ORDER BY entry.record),
-            getvariable('batch_no'), $kind, $format, $stream, entry.source, entry.record, entry.line, entry.reason, entry.detail, entry.digest,
-            unhex(entry.bytes), getvariable('arrival'), NULL
-        FROM (SELECT unnest(from_json($rows, '[{"record": "BIGINT", "line": "BIGINT", "source": "VARCHAR", "reason": "VARCHAR",
-            "detail": "VARCHAR", "digest": "VARCHAR", "bytes": "VARCHAR"}]')) AS entry)
-        """,
-        {"kind": kind, "format": format_name, "stream": stream, "rows": rows},
-    )
+    for rows in _groups(rejections):
+        session.do(_KEEP, {"kind": kind, "format": format_name, "stream": stream, "rows": f"[{','.join(rows)}]"})
+
+
+def _groups(rejections: Sequence[Rejection]) -> Iterator[list[str]]:
+    group: list[str] = []
+    size = 0
+    for r in sorted(rejections, key=lambda rejection: rejection.record):
+        row = json.dumps({
+            "record": r.record, "line": r.line, "source": r.source, "reason": r.reason, "detail": r.detail, "digest": r.digest,
+            "bytes": None if r.kept is None else r.kept[:BYTES_MAX].hex()})
+        group.append(row)
+        size += len(row)
+        if size > GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+_KEEP = """
+INSERT INTO raw.rejection
+SELECT
+    (SELECT coalesce(max(rejection_no), 0) FROM raw.rejection) + row_number() OVER (ORDER BY entry.record),
+    getvariable('batch_no'), $kind, $format, $stream, entry.source, entry.record, entry.line, entry.reason, entry.detail,
+    entry.digest, unhex(entry.bytes), getvariable('arrival'), NULL
+FROM (SELECT unnest(from_json($rows, '[{"record": "BIGINT", "line": "BIGINT", "source": "VARCHAR", "reason": "VARCHAR",
+    "detail": "VARCHAR", "digest": "VARCHAR", "bytes": "VARCHAR"}]')) AS entry)
+"""
 
 
 def judged_again(session: Session, rejection_no: int, rejections: Sequence[Rejection]) -> None:
@@ -71,11 +92,12 @@ def judged_again(session: Session, rejection_no: int, rejections: Sequence[Rejec
         WHERE rejection_no = $number
         """,
         {"number": rejection_no, "reason": still.reason if still else "",
-         "detail": still.fault.split(":", 1)[-1].strip() if still else ""})
+         "detail": still.detail if still else ""})
 
 
-def expire(session: Session) -> int:
-    """Forget the bytes of rejections that are old enough; who, where and why stay. Returns: how many."""
-    return session.do(
-        f"UPDATE raw.rejection SET bytes = NULL WHERE bytes IS NOT NULL "
-        f"AND rejected_at < getvariable('arrival')::TIMESTAMP - INTERVAL {KEEP_DAYS} DAY")
+def expire(ledger: Ledger, clock: Clock) -> int:
+    """Forget what was kept of rejections that are old enough; who, where and why stay. Returns: how many."""
+    with ledger.transaction() as session:
+        return session.do(
+            "UPDATE raw.rejection SET bytes = NULL WHERE bytes IS NOT NULL AND rejected_at < $oldest",
+            {"oldest": clock.now() - timedelta(days=KEEP_DAYS)})

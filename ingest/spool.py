@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from io import FileIO
+from collections.abc import Iterable
 from pathlib import Path
 
 from apportion.domain.errors import LedgerError
+
+BUFFER_BYTES = 1024 * 1024
 
 
 class Spool:
@@ -18,12 +20,12 @@ class Spool:
     def __init__(self, work: Path, name: str) -> None:
         self.path = work / f"{name}.spool"
 
-    def write(self, header: bytes, data: bytes) -> None:
+    def write(self, pieces: Iterable[bytes]) -> None:
         """Replace the slice. Raises: LedgerError when the disk is full."""
         try:
-            with self.path.open("wb", buffering=0) as file:
-                _write_all(file, header)
-                _write_all(file, data)
+            self.path.unlink(missing_ok=True)  # it may be a link to somebody's file
+            with self.path.open("wb", buffering=BUFFER_BYTES) as file:
+                file.writelines(pieces)
         except OSError as error:
             msg = (
                 f"{self.path.parent}: the slice could not be written ({error.strerror}); nothing of it was landed. "
@@ -39,9 +41,3 @@ class Spool:
     def close(self) -> None:
         """Remove the slice."""
         self.path.unlink(missing_ok=True)
-
-
-def _write_all(file: FileIO, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]

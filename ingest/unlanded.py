@@ -1,13 +1,17 @@
-"""What did not land, with its bytes and the reason: only ever asked where counts disagree."""
+"""What did not land, with the reason and what may be kept of it: only ever asked where counts disagree."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from apportion.ledger.connection import Session
-from ingest.collectors.slices import RECORD_BYTES_MAX, Slice
+from ingest.collectors.slices import Slice
+from ingest.formats import redaction
 from ingest.formats.format import Format
+from ingest.formats.ndjson import Ndjson
 from ingest.formats.parquet import Parquet
 from ingest.rejections import Rejection
 
@@ -17,97 +21,91 @@ class UncountedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One record of a slice.
-
-    Attributes:
-        line: its line in the stream, from 1.
-        data: its bytes.
-        fault: why it is no record at all, where sifting found so.
-    """
+class _Located:
+    """A record in its stream: its line, its bytes, and why it is none, where sifting found so."""
 
     line: int
     data: bytes
     fault: str | None = None
 
 
-def sift(format_: Format, piece: Slice, header: bytes) -> list[Record]:
-    """Tell records from bytes that are none, one by one. Slow and sure."""
-    return [
-        Record(piece.first_line + before + 1, data, _too_large(data) or format_.fault(data, header))
-        for before, data in format_.split(piece.data)
-    ]
-
-
-def spooled(format_: Format, records: list[Record], header: bytes) -> bytes:
-    """Header and records that DuckDB counts as we do: one kind of line end, and a placeholder for each that is none."""
-    placeholder = format_.placeholder(header)
-    whole = [placeholder if record.fault else record.data.removesuffix(b"\r") for record in records]
-    return b"".join(record + b"\n" for record in [*([header.rstrip(b"\r\n")] if header else []), *whole])
-
-
 def unlanded(
-    session: Session, format_: Format, spool: Path, piece: Slice, header: bytes, sifted: list[Record] | None, expected: int,
+    session: Session, format_: Format, spool: Path, piece: Slice, header: bytes, expected: int, tags: frozenset[str],
 ) -> list[Rejection]:
     """Rejected and conflicting records of the slice that is being landed.
+
+    Args:
+        session: of the landing.
+        format_: of the slice.
+        spool: where the slice lies.
+        piece: the slice.
+        header: of its stream.
+        expected: how many records have to be among the rejected.
+        tags: that may be kept.
 
     Raises: UncountedError when rows and records do not line up, so that no reason is ever pinned on the wrong record.
     """
     found = session.rows(format_.kind.sql("rejects"))
     if len(found) != expected:
         raise UncountedError
-    conflicts = session.rows(_CONFLICTS) if session.value("SELECT getvariable('careful')") else []
-    numbers = [row[0] for row in found] + [row[0] for row in conflicts]
-    records = _located(session, format_, spool, piece, sifted, numbers)
+    conflicts = session.rows(format_.kind.sql("conflicts")) if session.value("SELECT getvariable('careful')") else []
+    records = _located(session, format_, spool, piece, [row[0] for row in [*found, *conflicts]])
     rejections = []
     for number, fault, source, identity in found:
         record = records[number]
-        reason = record.fault or _too_large(record.data) or format_.fault(record.data, header)
-        if reason is None:
-            reason = _refined(format_, record.data) if fault.startswith("malformed") else fault
-        if reason is None or not (record.fault or _names(record.data, identity)):
+        if piece.sifted is None and isinstance(format_, Ndjson) and not _names(record.data, identity):
             raise UncountedError
-        rejections.append(Rejection(piece.first_record + number, record.line, reason, source, record.data))
-    for number, fault in conflicts:
-        record = records[number]
-        rejections.append(Rejection(piece.first_record + number, record.line, fault, "", record.data))
+        reason = record.fault or format_.fault(record.data, header) or _refined(format_, fault, record.data)
+        rejections.append(_rejection(format_, piece, number, record, reason, source, header, tags))
+    for number, source in conflicts:
+        rejections.append(_rejection(format_, piece, number, records[number], _CONFLICT, source, header, tags))
     return rejections
 
 
-_CONFLICTS = """
-SELECT record, 'conflict: same id and revision as a record that landed first, with other content; the first stays'
-FROM verdict WHERE outcome = 'conflict' ORDER BY record
-"""
+_CONFLICT = "conflict: same id and revision as a record that landed first, with other content; the first stays"
 
 
-def _located(
-    session: Session, format_: Format, spool: Path, piece: Slice, sifted: list[Record] | None, numbers: list[int],
-) -> dict[int, Record]:
-    if not numbers:
+def _rejection(
+    format_: Format, piece: Slice, number: int, record: _Located, fault: str, source: str, header: bytes, tags: frozenset[str],
+) -> Rejection:
+    return Rejection(
+        record=piece.first_record + number, line=record.line, fault=fault, source=source,
+        digest=hashlib.sha256(record.data).hexdigest(), kept=format_.kept(record.data, header, tags))
+
+
+def _located(session: Session, format_: Format, spool: Path, piece: Slice, numbers: Collection[int]) -> dict[int, _Located]:
+    """Records of the slice by their number in it, from 1."""
+    wanted = set(numbers)
+    if not wanted:
         return {}
     if isinstance(format_, Parquet):
-        rows = format_.row_bytes(session, spool, [piece.start + number - 1 for number in numbers])
-        return {number: Record(piece.start + number, rows[piece.start + number - 1]) for number in numbers}
-    seen = sifted or [Record(piece.first_line + before + 1, data) for before, data in format_.split(piece.data)]
-    if max(numbers) > len(seen):
+        rows = format_.row_bytes(session, spool, [piece.start + number - 1 for number in sorted(wanted)])
+        return {number: _Located(piece.start + number, rows[piece.start + number - 1]) for number in wanted}
+    if piece.sifted is not None:
+        found = {
+            number: _Located(piece.first_line + record.line_ends + 1, piece.data[record.start : record.end], record.fault)
+            for number, record in enumerate(piece.sifted, 1) if number in wanted
+        }
+    else:
+        found = {
+            number: _Located(piece.first_line + line_ends + 1, data)
+            for number, (line_ends, data) in enumerate(format_.split(piece.data), 1) if number in wanted
+        }
+    if len(found) != len(wanted):
         raise UncountedError
-    return {number: seen[number - 1] for number in numbers}
+    return found
 
 
-def _refined(format_: Format, data: bytes) -> str | None:
-    """What is wrong with a record of which nothing could be read, though it is one; None where that cannot be."""
-    kind = format_.kind
-    if any(f'"{name}"'.encode() in data for name in (kind.identity, kind.time)):
-        return None
+def _refined(format_: Format, fault: str, data: bytes) -> str:
+    """The fault in words; where nothing could be read at all, whether the record is of another kind or not even JSON."""
+    if not fault.startswith("malformed"):
+        return fault
+    kind, found = format_.kind, redaction.parsed(data)
+    if found is not None and any(found.get(name) is not None for name in (kind.identity, kind.time)):
+        return "malformed: not JSON that the ledger can keep; half a surrogate pair in a text, or nested too deep"
     return f"missing_field: no {kind.identity} and no {kind.time}; is this a {kind.name} file?"
 
 
-def _too_large(data: bytes) -> str | None:
-    if len(data) > RECORD_BYTES_MAX:
-        return f"too_large: the record has {len(data)} bytes; at most {RECORD_BYTES_MAX} are read"
-    return None
-
-
 def _names(data: bytes, identity: str | None) -> bool:
-    """Whether the bytes can be the record that SQL saw; escapes and mappings make it impossible to tell."""
-    return identity is None or b"\\" in data or identity.encode() in data or not data.startswith(b"{")
+    """Whether the bytes can be the record that SQL saw; escapes make it impossible to tell."""
+    return identity is None or b"\\" in data or identity.encode() in data

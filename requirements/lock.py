@@ -1,7 +1,7 @@
 """Write the requirement files from pyproject.toml: every version pinned, every file of it hashed, no index named.
 
-`dev.txt` is everything a checkout needs; `runtime.txt` and `build.txt` are parts of it at the same versions; `lowest.txt`
-has the runtime's direct dependencies at their declared lower bounds, and what the tests need besides.
+`dev.txt` is everything a checkout needs; `runtime.txt` and `build.txt` are parts of it at the same versions.
+`lowest.txt` has the runtime's direct dependencies at their declared lower bounds, and what the tests need besides.
 
 Pins that still fit are kept; `--upgrade` takes the newest instead.
 """
@@ -20,7 +20,14 @@ FOLDER = Path(__file__).parent
 HEADER = "# Written by `make lock` from pyproject.toml. The hashes cover every platform's file of each version.\n"
 COMPILE = (
     *(sys.executable, "-m", "piptools", "compile", "--quiet", "--generate-hashes", "--allow-unsafe", "--strip-extras"),
-    *("--no-config", "--no-header", "--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links", "--newline=lf"),
+    *(
+        "--no-config",
+        "--no-header",
+        "--no-emit-index-url",
+        "--no-emit-trusted-host",
+        "--no-emit-find-links",
+        "--newline=lf",
+    ),
 )
 
 
@@ -29,7 +36,12 @@ def main(arguments: list[str]) -> int:
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))
     runtime, groups = project["project"]["dependencies"], project["dependency-groups"]
     everything = [*runtime, *(requirement for group in groups.values() for requirement in group)]
-    wanted = {"dev": everything, "runtime": runtime, "build": groups["build"], "lowest": [*map(lowest, runtime), *groups["test"]]}
+    wanted = {
+        "dev": everything,
+        "runtime": runtime,
+        "build": groups["build"],
+        "lowest": [*map(lowest, runtime), *groups["test"]],
+    }
     with tempfile.TemporaryDirectory() as name:
         for file, requirements in wanted.items():
             compiled = compile_file(Path(name), file, requirements, arguments, within_dev=file in ("runtime", "build"))

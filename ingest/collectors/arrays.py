@@ -6,40 +6,95 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from apportion.domain.errors import InputError
+from ingest.collectors.slices import RECORD_BYTES_MAX
 from ingest.collectors.streams import ByteStream
 
-ARRAY_BYTES_MAX = 256 * 1024 * 1024
+_SPACE = " \t\r\n"
+_BEFORE_ELEMENT = _SPACE + ","
+_BETWEEN_ARRAYS = _SPACE + "\xef\xbb\xbf"
+_ONE_LINE = str.maketrans("\r\n", "  ")
 
 
 class ArrayStream(ByteStream):
-    """The elements of a JSON array as lines. An array cannot be continued, so it is read whole."""
+    """The elements of a JSON array as lines, each as it was written; positions count the bytes of these lines.
+
+    Bytes are looked at as Latin-1, so that an element keeps its own bytes, sound or not: landing judges them.
+    """
 
     def __init__(self, path: Path, source: ByteStream) -> None:
         super().__init__(path)
         self._source = source
 
     def chunks(self, start: int) -> Iterator[bytes]:
-        """Lines from a position on. Raises: InputError when the file is no array, or too large to hold."""
-        held = bytearray()
-        for chunk in self._source.chunks(0):
-            held += chunk
-            if len(held) > ARRAY_BYTES_MAX:
-                msg = f"{self.path}: a JSON array of more than {ARRAY_BYTES_MAX >> 20} MiB; write one object per line instead (jq -c '.[]')."
-                raise InputError(msg)
-        try:
-            elements = json.loads(held)
-        except ValueError as error:
-            msg = f"{self.path}: not a whole JSON array ({error}); nothing of it was read. Write it again, or one object per line."
-            raise InputError(msg) from error
-        lines = b"".join(json.dumps(element, ensure_ascii=False).encode() + b"\n" for element in elements)
-        if start < len(lines):
+        """Lines from a position on."""
+        for lines in self._lines():
+            if start >= len(lines):
+                start -= len(lines)
+                continue
             yield lines[start:]
+            start = 0
+
+    def _lines(self) -> Iterator[bytes]:
+        text, wanted, inside = "", 0, False
+        for chunk in self._source.chunks(0):
+            self.behind = self._source.behind
+            text += chunk.decode("latin-1")
+            if len(text) < wanted:
+                continue  # an element that was not whole is not read again before there is twice as much of it
+            lines, text, inside = _advance(text, inside=inside)
+            yield lines
+            wanted = 2 * len(text)
+            if len(text) > RECORD_BYTES_MAX:
+                break
+        lines, text, inside = _advance(text, inside=inside)
+        yield lines
+        if inside or text:
+            self.damage = self._source.damage or (
+                f"{self.path}: cut short, or no JSON array of elements of at most {RECORD_BYTES_MAX} bytes; the elements before "
+                "that were kept. Run this again when it is whole, or write one object per line (jq -c '.[]').")
+
+
+def _advance(text: str, *, inside: bool) -> tuple[bytes, str, bool]:
+    """Lines of the elements that are whole, the text that is left, and whether an array is still open there."""
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while True:
+        begin = _past(text, at, _BEFORE_ELEMENT if inside else _BETWEEN_ARRAYS)
+        bracket = text[begin : begin + 1]
+        if bracket == ("]" if inside else "["):
+            inside, at = not inside, begin + 1
+            continue
+        if not inside:
+            at = begin
+            break
+        try:
+            _, end = decoder.raw_decode(text, begin)
+        except (ValueError, RecursionError):
+            break
+        if _past(text, end, _SPACE) == len(text):
+            break  # a number may go on
+        found.append(text[begin:end].translate(_ONE_LINE) + "\n")
+        at = end
+    return "".join(found).encode("latin-1"), text[at:], inside
+
+
+def _past(text: str, at: int, characters: str) -> int:
+    while at < len(text) and text[at] in characters:
+        at += 1
+    return at
 
 
 def is_array(source: ByteStream) -> bool:
-    """Whether the first character that is no space opens an array."""
+    """Whether the file is one array, and not lines of which the first is one by mistake."""
+    begun = b""
     for chunk in source.chunks(0):
-        if begun := chunk.lstrip(b"\xef\xbb\xbf \t\r\n"):
-            return begun.startswith(b"[")
-    return False
+        begun = (begun + chunk).lstrip(b"\xef\xbb\xbf \t\r\n")
+        if begun:
+            break
+    if not begun.startswith(b"["):
+        return False
+    first, _, more = begun.partition(b"\n")
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        return True
+    return not more.strip()

@@ -10,43 +10,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from apportion.domain.errors import InputError
 from ingest.collectors.arrays import ArrayStream, is_array
-from ingest.collectors.slices import SLICE_BYTES_MAX, SLICE_RECORDS, Slice, nth_line_end
+from ingest.collectors.cutting import TAIL_BYTES, Cutter, Position
+from ingest.collectors.slices import Slice
 from ingest.collectors.streams import ByteStream
 from ingest.formats.format import Format
 
 HEAD_BYTES = 4096
-
-
-@dataclass(slots=True)
-class Position:
-    """How far a stream has been read.
-
-    Attributes:
-        offset: bytes of the decompressed stream.
-        records: records before it.
-        lines: line ends before it.
-        evidence: what must still be so for the offset to mean the same bytes.
-    """
-
-    offset: int = 0
-    records: int = 0
-    lines: int = 0
-    evidence: str = "{}"
-
-    @classmethod
-    def at(cls, offset: int, records: int, evidence: str) -> Position:
-        """A position as the ledger keeps it."""
-        return cls(offset=offset, records=records, lines=int(json.loads(evidence).get("lines", 0)), evidence=evidence)
+HEADER_BYTES_MAX = 1024 * 1024
 
 
 class FileCollector:
     """One file.
 
     Attributes:
+        path: as it was asked for.
         stream: its name in the ledger.
         header: the bytes that belong to every slice.
         notes: sentences for the person who asked, once the slices are drawn.
@@ -54,13 +35,13 @@ class FileCollector:
 
     def __init__(self, path: Path, format_: Format) -> None:
         self.path = path
-        self.stream = f"file:{path.resolve()}#{format_.name}"
+        self.stream = stream_name(path, format_)
         self.notes: list[str] = []
         self.header = b""
         self._format = format_
         self._bytes = _opened(path, format_)
         self._head = b""
-        self._tail = b""
+        self._cutter = Cutter(format_, b"", Position(), b"")
 
     @property
     def size(self) -> int:
@@ -72,41 +53,57 @@ class FileCollector:
         return self._bytes.behind if self._bytes.compressed else piece.end
 
     def slices(self, position: Position) -> Iterator[Slice]:
-        """Whole records after the position, in order; the header is known once the first slice is drawn."""
-        if position.offset and not self._same(position):
-            self.notes.append(f"{self.path}: not the file that was read before; read from its start, known events are recognised.")
-            position = Position()
-        skipped = self._beginning(position.offset)
-        if not position.offset:
-            position = Position(offset=len(skipped), lines=skipped.count(b"\n"))
-        yield from self._cut(position)
-        if self._bytes.damage:
-            self.notes.append(self._bytes.damage)
+        """Whole records after the position, in order; the header is known once the first slice is drawn.
 
-    def evidence(self, piece: Slice) -> str:
-        """What to remember with the position at the end of a slice just landed."""
-        self._tail = (self._tail + piece.data)[-HEAD_BYTES:]
-        head = self._head[: min(HEAD_BYTES, piece.end)]
-        tail = self._tail[-HEAD_BYTES:]
+        Raises: InputError when the header lacks what the format needs, or the file cannot be read on.
+        """
+        if position.offset and not self._same(position):
+            position = Position()
+        preamble = self._beginning()
+        if not position.offset:
+            position = Position(offset=len(preamble), lines=preamble.count(b"\n"))
+        begin = max(0, position.offset - TAIL_BYTES)
+        tail = self._read(begin, position.offset - begin)
+        self._cutter = Cutter(self._format, self.header, position, tail)
+        for chunk in self._bytes.chunks(position.offset):
+            yield from self._cutter.feed(chunk)
+        yield from self._cutter.finish(damaged=self._bytes.damage is not None)
+        self._say_how_it_ended()
+
+    def evidence(self) -> str:
+        """What to remember with the position after the slice drawn last."""
+        at, tail = self._cutter.at, self._cutter.tail
+        head = self._head[: min(HEAD_BYTES, at.offset)]
         return json.dumps({
-            "head_bytes": len(head), "head": _digest(head), "tail_bytes": len(tail), "tail": _digest(tail),
-            "lines": piece.first_line + piece.data.count(b"\n"), "header": self.header.decode("utf-8", "replace"),
+            "head_bytes": len(head), "head": _digest(head), "tail_bytes": len(tail), "tail": _digest(tail), "lines": at.lines,
+            "header": self.header.decode("utf-8", "replace"),
         })
 
     def _same(self, position: Position) -> bool:
-        if not position.offset:
-            return False
+        """Whether the stream up to the position is what it was; says so where it is not."""
         known = json.loads(position.evidence)
-        head = self._read(0, known["head_bytes"])
-        tail = self._read(position.offset - known["tail_bytes"], known["tail_bytes"])
-        return _digest(head) == known["head"] and _digest(tail) == known["tail"]
+        head_bytes, tail_bytes = int(known.get("head_bytes", 0)), int(known.get("tail_bytes", 0))
+        head = self._read(0, head_bytes)
+        tail = self._read(position.offset - tail_bytes, tail_bytes + 1)
+        if not tail_bytes or _digest(head) != known.get("head") or _digest(tail[:tail_bytes]) != known.get("tail"):
+            self.notes.append(f"{self.path}: not the file that was read before; read from its start, known events are recognised.")
+            return False
+        if not tail[:tail_bytes].endswith(b"\n") and tail[tail_bytes:] not in {b"", b"\r", b"\n"}:
+            self.notes.append(
+                f"{self.path}: its last line had no end when it was read, and has grown since; read from its start, known events "
+                "are recognised, and what the line said then shows as a conflict where it differs.")
+            return False
+        return True
 
-    def _beginning(self, start: int) -> bytes:
-        """Learn head and header; at the start of a stream, also what to skip: a byte order mark and the header."""
-        self._head = self._read(0, 1024 * 1024)
+    def _beginning(self) -> bytes:
+        """Learn head and header. Returns: what to skip at the start of the stream, a byte order mark and the header."""
+        self._head = self._read(0, HEADER_BYTES_MAX)
         mark = 3 if self._head.startswith(b"\xef\xbb\xbf") else 0
-        self.header = self._format.header(self._head[mark:])
-        self._tail = self._read(max(0, start - HEAD_BYTES), min(start, HEAD_BYTES)) if start else self._head[: mark + len(self.header)]
+        try:
+            self.header = self._format.header(self._head[mark:])
+        except InputError as error:
+            msg = f"{self.path}: {error}"
+            raise InputError(msg) from error
         return self._head[: mark + len(self.header)]
 
     def _read(self, start: int, count: int) -> bytes:
@@ -117,46 +114,22 @@ class FileCollector:
                 break
         return held
 
-    def _cut(self, at: Position) -> Iterator[Slice]:
-        held: list[bytes] = []
-        size = line_ends = 0
-        for chunk in self._bytes.chunks(at.offset):
-            rest = chunk
-            while rest:
-                found = rest.count(b"\n")
-                if line_ends + found < SLICE_RECORDS and size + len(rest) < SLICE_BYTES_MAX:
-                    held.append(rest)
-                    size, line_ends = size + len(rest), line_ends + found
-                    break
-                room = SLICE_RECORDS - line_ends
-                cut = nth_line_end(rest, room) if found >= room else len(rest)
-                data = b"".join([*held, rest[:cut]])
-                end = self._format.boundary(data)
-                piece = self._slice(data[:end] if end else data, at, oversized=not end)
-                yield piece
-                rest = data[len(piece.data) :] + rest[cut:]
-                held, size, line_ends = [], 0, 0
-        yield from self._rest(b"".join(held), at)
+    def _say_how_it_ended(self) -> None:
+        if self._bytes.damage:
+            self.notes.append(self._bytes.damage)
+        elif self._cutter.torn:
+            self.notes.append(
+                f"{self.path}: the last {self._cutter.torn} bytes, from line {self._cutter.at.lines + 1} on, are not a whole record "
+                "yet; they are read when the file is complete.")
 
-    def _rest(self, held: bytes, at: Position) -> Iterator[Slice]:
-        end = self._format.boundary(held)
-        torn = held[end:]
-        if torn.strip():
-            if not self._bytes.damage and self._format.fault(torn, self.header) is None:
-                end = len(held)
-            else:
-                self.notes.append(
-                    f"{self.path}: the last {len(torn)} bytes are not a whole record yet; they are read when the file is complete.")
-        if end:
-            yield self._slice(held[:end], at)
 
-    def _slice(self, data: bytes, at: Position, *, oversized: bool = False) -> Slice:
-        """The next slice; moves the position past it."""
-        count = 1 if oversized else self._format.count(data)
-        piece = Slice(data=data, start=at.offset, end=at.offset + len(data), first_record=at.records, first_line=at.lines,
-                      records=count, oversized=oversized)
-        at.offset, at.records, at.lines = piece.end, at.records + count, at.lines + data.count(b"\n")
-        return piece
+def stream_name(path: Path, format_: Format) -> str:
+    """What the ledger calls a file. Raises: InputError when its name is not UTF-8."""
+    try:
+        return f"file:{path.resolve()}#{format_.name}".encode().decode()
+    except UnicodeEncodeError as error:
+        msg = f"{str(path)!a}: the name is not UTF-8; rename the file or its folder."
+        raise InputError(msg) from error
 
 
 def _opened(path: Path, format_: Format) -> ByteStream:
@@ -166,4 +139,3 @@ def _opened(path: Path, format_: Format) -> ByteStream:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-

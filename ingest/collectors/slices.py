@@ -12,6 +12,25 @@ RECORD_BYTES_MAX = 8 * 1024 * 1024
 """A longer record is rejected without being held."""
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a slice whose records were told apart one by one.
+
+    Attributes:
+        line_ends: line ends of the slice before it.
+        start: offset of its first byte in the slice.
+        end: offset after its last, its line end not included.
+        row: the line to spool for it, which DuckDB cannot miscount.
+        fault: why it is no record at all, as `malformed: detail`, or None.
+    """
+
+    line_ends: int
+    start: int
+    end: int
+    row: bytes
+    fault: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
     """Whole records of one stream.
@@ -23,7 +42,9 @@ class Slice:
         first_record: how many records of the stream come before.
         first_line: how many line ends of the stream come before.
         records: how many are in it; blank lines do not count.
-        oversized: True where `data` is only the beginning of one record that is too long to hold.
+        sifted: the records one by one, where DuckDB would not count them as we do.
+        fault: why the whole slice is one rejected record, of which `data` is only the beginning.
+        digest: SHA-256 of all bytes of such a record, hexadecimal.
     """
 
     data: bytes
@@ -32,7 +53,9 @@ class Slice:
     first_record: int
     first_line: int
     records: int
-    oversized: bool = False
+    sifted: tuple[Record, ...] | None = None
+    fault: str | None = None
+    digest: str = ""
 
 
 def nth_line_end(data: bytes, count: int) -> int:

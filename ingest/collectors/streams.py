@@ -84,13 +84,15 @@ class ByteStream:
             while data := file.read(chunk_bytes):
                 self.behind = file.tell()
                 while data:
+                    if decoder.eof and not data.strip(b"\0"):
+                        break  # padding of tapes and of some uploaders
                     if decoder.eof:
                         decoder = _Gzip() if gzip else _Zstd()
                     yield from decoder.pieces(data)
                     data = decoder.unused_data if decoder.eof else b""
-        except Exception as error:  # noqa: BLE001 - zlib and zstandard share no base class
-            if isinstance(error, OSError):
-                raise
+        except OSError:
+            raise
+        except Exception as error:  # zlib and zstandard share no base class
             self.damage = f"{self.path}: damaged after what was read ({error}); what is whole was kept. Fetch the file again."
             return
         if not decoder.eof:

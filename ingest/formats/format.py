@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
+from ingest.collectors.slices import Record
 from ingest.kinds import Kind
+
+Ending = Literal["more", "last", "all"]
+"""What comes after the data: more of the stream, its end, or something else, so that all of it has to be taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """Where the whole records at the start of some bytes end.
+
+    Attributes:
+        end: bytes that they take.
+        records: how many they are; blank lines are none.
+        sifted: the records one by one, where DuckDB would not count them as we do.
+    """
+
+    end: int
+    records: int
+    sifted: tuple[Record, ...] | None = None
 
 
 class Format(Protocol):
@@ -15,36 +36,50 @@ class Format(Protocol):
         name: what `--format` calls it.
         kind: what its records are.
         reads_arrays: whether a file may also be one JSON array of records.
+        stands_alone: whether a record says the same wherever it stands: no header explains it, no line number names it.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What `--format` calls it."""
+        ...
 
     @property
-    def kind(self) -> Kind: ...
+    def kind(self) -> Kind:
+        """What its records are."""
+        ...
 
     @property
-    def reads_arrays(self) -> bool: ...
+    def reads_arrays(self) -> bool:
+        """Whether a file may also be one JSON array of records."""
+        ...
 
-    def view(self, spool: Path, file: str) -> str:
+    @property
+    def stands_alone(self) -> bool:
+        """Whether a record says the same wherever it stands."""
+        ...
+
+    def view(self, spool: Path, file: str, header: bytes, *, sifted: bool) -> str:
         """SQL of a SELECT whose columns are the kind's canonical fields as JSON text, one row per record, in order.
 
         Args:
-            spool: the slice on disk: `header` and then whole records.
+            spool: the slice on disk, without its header.
             file: name of the file the records came from, for ids made from it.
+            header: of the stream.
+            sifted: whether the spool holds the rows of `sift`, and not the slice as it came.
         """
         ...
 
-    def count(self, data: bytes) -> int:
-        """How many records a slice holds; blank lines are none."""
+    def cut(self, data: bytes, header: bytes, ending: Ending) -> Cut:
+        """The whole records at the start of data."""
         ...
 
-    def split(self, data: bytes) -> list[tuple[int, bytes]]:
-        """The records of a slice, each with the number of line ends before it."""
+    def split(self, data: bytes) -> Iterable[tuple[int, bytes]]:
+        """The records of a slice that was not sifted, each with the number of line ends before it."""
         ...
 
-    def boundary(self, data: bytes) -> int:
-        """Bytes up to the end of the last whole record in data; 0 where there is none."""
+    def sift(self, data: bytes, header: bytes) -> tuple[Record, ...]:
+        """The records of a slice one by one, slow and sure."""
         ...
 
     def fault(self, record: bytes, header: bytes) -> str | None:
@@ -52,9 +87,12 @@ class Format(Protocol):
         ...
 
     def header(self, data: bytes) -> bytes:
-        """The first bytes of a stream that belong to every slice (a CSV header line), or nothing."""
+        """The first bytes of a stream that belong to every slice (a CSV header line), or nothing.
+
+        Raises: InputError when it lacks a column that the format reads.
+        """
         ...
 
-    def placeholder(self, header: bytes) -> bytes:
-        """A record that says nothing, to stand where bytes were that are no record."""
+    def kept(self, record: bytes, header: bytes, tags: frozenset[str]) -> bytes | None:
+        """What the quarantine may keep of a record: fields of the contract and allowed tags, never anything else."""
         ...

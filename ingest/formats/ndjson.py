@@ -3,38 +3,52 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingest.collectors.slices import Record
+from ingest.formats import redaction
+from ingest.formats.format import Cut, Ending
 from ingest.kinds import Kind
 
 OBJECT_BYTES_MAX = 16 * 1024 * 1024
+LEVELS_MAX = 128
+"""DuckDB reads no deeper, and one deeper record would stop the whole slice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ndjson:
-    """One canonical record per line."""
+    """One canonical record per line.
+
+    Attributes:
+        name: what `--format` calls it.
+        kind: what its records are.
+        reads_arrays: a file may also be one array.
+        stands_alone: records name themselves.
+    """
 
     name: str
     kind: Kind
     reads_arrays: bool = True
+    stands_alone: bool = True
 
-    def view(self, spool: Path, file: str) -> str:  # noqa: ARG002 - canonical records name themselves
+    def view(self, spool: Path, file: str, header: bytes, *, sifted: bool) -> str:  # noqa: ARG002 - lines are lines
         """The canonical fields, each as a JSON value; a line that is no object is a row of NULLs."""
         fields = ", ".join(f"{column}::VARCHAR AS {column}" for column in self.kind.columns)
         return f"SELECT {fields} FROM {read_objects(spool, self.kind.columns)}"
 
-    def count(self, data: bytes) -> int:
-        """Lines that are not blank."""
-        return count_lines(data)
+    def cut(self, data: bytes, header: bytes, ending: Ending) -> Cut:  # noqa: ARG002 - no header
+        """Lines; the last one may lack its end if it is an object."""
+        return cut_lines(data, ending)
 
-    def split(self, data: bytes) -> list[tuple[int, bytes]]:
+    def split(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Lines that are not blank."""
         return split_lines(data)
 
-    def boundary(self, data: bytes) -> int:
-        """The last line end."""
-        return data.rfind(b"\n") + 1
+    def sift(self, data: bytes, header: bytes) -> tuple[Record, ...]:  # noqa: ARG002 - no header
+        """Lines, each that DuckDB would refuse to pass over replaced by an empty object."""
+        return sift_lines(data)
 
     def fault(self, record: bytes, header: bytes) -> str | None:  # noqa: ARG002 - no header
         """What the JSON parser says."""
@@ -44,14 +58,14 @@ class Ndjson:
         """NDJSON has none."""
         return b""
 
-    def placeholder(self, header: bytes) -> bytes:  # noqa: ARG002 - always the same
-        """An empty object."""
-        return b"{}"
+    def kept(self, record: bytes, header: bytes, tags: frozenset[str]) -> bytes | None:  # noqa: ARG002 - no header
+        """Fields of the contract and allowed tags."""
+        return redaction.canonical(record, self.kind.columns, tags)
 
 
-def read_objects(spool: Path, columns: tuple[str, ...]) -> str:
-    """SQL of a table of one JSON column per field; a line that is no object is a row of NULLs."""
-    fields = ", ".join(f"{column}: 'JSON'" for column in columns)
+def read_objects(spool: Path, columns: tuple[str, ...], type_: str = "JSON") -> str:
+    """SQL of a table of one column per field; a line that is no object is a row of NULLs."""
+    fields = ", ".join(f"{column}: '{type_}'" for column in columns)
     path = str(spool).replace("'", "''")
     return (
         f"read_ndjson('{path}', columns = {{{fields}}}, ignore_errors = true, maximum_object_size = {OBJECT_BYTES_MAX}, "
@@ -59,27 +73,65 @@ def read_objects(spool: Path, columns: tuple[str, ...]) -> str:
     )
 
 
-def split_lines(data: bytes) -> list[tuple[int, bytes]]:
+def cut_lines(data: bytes, ending: Ending) -> Cut:
+    """Where the whole lines end; a last line without its end is whole if it is an object."""
+    end = len(data) if ending == "all" else data.rfind(b"\n") + 1
+    if ending == "last" and data[end:].strip() and json_fault(data[end:]) is None:
+        end = len(data)
+    return Cut(end=end, records=count_lines(data[:end]))
+
+
+def split_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Lines that are not blank, without their ends, each with the number of line ends before it."""
-    return [(number, line) for number, line in enumerate(data.split(b"\n")) if line and not line.isspace()]
+    return ((number, line) for number, line in enumerate(data.split(b"\n")) if line and not line.isspace())
+
+
+def sift_lines(data: bytes) -> tuple[Record, ...]:
+    """Lines that are not blank, one by one."""
+    found, start = [], 0
+    for number, line in enumerate(data.split(b"\n")):
+        if line and not line.isspace():
+            fault = f"malformed: JSON is nested deeper than {LEVELS_MAX} levels" if _too_deep(line) else None
+            found.append(Record(number, start, start + len(line), b"{}" if fault else line.removesuffix(b"\r"), fault))
+        start += len(line) + 1
+    return tuple(found)
 
 
 def count_lines(data: bytes) -> int:
     """How many lines are not blank."""
     ends = data.count(b"\n") + (not data.endswith(b"\n"))
-    if b"\n\n" in data or b"\n\r" in data or b"\n " in data or b"\n\t" in data or data[:1].isspace():
-        return len(split_lines(data))
+    if b"\n\n" in data or b"\n\r" in data or b"\n " in data or b"\n\t" in data or data[:1].isspace() or not data:
+        return sum(1 for _ in split_lines(data))
     return ends
 
 
 def json_fault(record: bytes) -> str | None:
     """Why these bytes are not one JSON object, or None."""
     try:
-        found = json.loads(record)
-    except ValueError as error:
-        said = error.msg if isinstance(error, json.JSONDecodeError) else "not UTF-8"
-        where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
-        return f"malformed: not JSON: {said}{where}"
+        found = json.loads(record.decode())
+    except UnicodeDecodeError:
+        return "malformed: not UTF-8"
+    except json.JSONDecodeError as error:
+        return f"malformed: not JSON: {error.msg} at character {error.pos + 1}"
+    except (ValueError, RecursionError):
+        return f"malformed: JSON is nested deeper than {LEVELS_MAX} levels, or holds a number of thousands of digits"
+    return None if isinstance(found, dict) else f"malformed: a JSON {_KINDS.get(type(found), 'value')}, not an object"
+
+
+_KINDS = {list: "array", str: "text", int: "number", float: "number", bool: "word", type(None): "word"}
+
+
+def _too_deep(line: bytes) -> bool:
+    if line.count(b"[") + line.count(b"{") < LEVELS_MAX:
+        return False
+    try:
+        level, depth = [json.loads(line.decode())], 0
+    except ValueError:
+        return False
     except RecursionError:
-        return "malformed: JSON is nested too deep"
-    return None if isinstance(found, dict) else f"malformed: a JSON {type(found).__name__}, not an object"
+        return True
+    while level and depth <= LEVELS_MAX:
+        depth += 1
+        level = [inner for value in level if isinstance(value, dict | list)
+                 for inner in (value.values() if isinstance(value, dict) else value)]
+    return depth > LEVELS_MAX

@@ -13,8 +13,7 @@ WITH facts AS (
         concat_ws(chr(31), coalesce(gpu_uuid::VARCHAR, ''), coalesce(mig_profile::VARCHAR, ''), coalesce(gpu::VARCHAR, ''),
             coalesce(cluster::VARCHAR, ''), coalesce(node::VARCHAR, ''), coalesce(deployment::VARCHAR, ''),
             coalesce(namespace::VARCHAR, ''), coalesce(pod::VARCHAR, ''), coalesce(container::VARCHAR, '')) AS series_key,
-        CASE WHEN regexp_full_match(sampled_at[2:-2], '\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,12})?(Z|[+-]\d\d:?\d\d)')
-            THEN make_timestamp(epoch_us(TRY_CAST(sampled_at[2:-2] AS TIMESTAMPTZ))) END AS claimed_at,
+        instant(sampled_at) AS claimed_at, -- of usage_decoded.sql
         TRY_CAST(memory_used_bytes::VARCHAR AS BIGINT) AS memory
     FROM query_table(relation) AS raw
 ),

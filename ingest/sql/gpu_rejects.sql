@@ -5,7 +5,7 @@ SELECT
         CASE WHEN faulty.gpu_uuid IS NULL AND faulty.sampled_at IS NULL THEN 'malformed: no GPU sample could be read' END,
         faulty.explained, series.fault) AS fault,
     '' AS source,
-    faulty.gpu_uuid->>'$' AS identity
+    unquoted(faulty.gpu_uuid) AS identity
 FROM faulty_gpu('numbered') AS faulty
 LEFT JOIN known_series AS series ON series.series_key = faulty.series_key -- NULL: malformed records have no series
 WHERE faulty.sound IS NOT TRUE OR series.series_no IS NULL

@@ -1,6 +1,18 @@
 -- decoded_usage(relation): JSON text of the values of incoming usage records become typed columns, a series key and a fault.
 -- `relation` is `incoming` (clean path) or `numbered` (the same with a record number). A fault is `reason: detail`, NULL
 -- when the facts of the row are sound; dimensions are judged once per distinct series, in usage_series.sql.
+-- A text with a backslash is unescaped, the others only lose their quotes; what is no text is judged by its first character.
+CREATE OR REPLACE TEMP MACRO unquoted(raw) AS
+    CASE WHEN contains(raw, '\') THEN CASE WHEN raw[1] = '"' THEN raw->>'$' END ELSE raw[2:-2] END;
+-- Control characters below 32 can only come escaped in JSON, so that a look for the backslash settles it for nearly all.
+CREATE OR REPLACE TEMP MACRO clean(raw, unquoted_) AS
+    NOT contains(raw, chr(127)) AND NOT (contains(raw, '\') AND regexp_matches(unquoted_, '[\x00-\x1f]'));
+CREATE OR REPLACE TEMP MACRO optional_sound(raw, unquoted_) AS
+    raw IS NULL OR (raw[1] = '"' AND length(unquoted_) <= 512 AND clean(raw, unquoted_));
+CREATE OR REPLACE TEMP MACRO instant(raw) AS
+    CASE WHEN regexp_full_match(raw[2:-2],
+        '\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,12})?(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)')
+    THEN make_timestamp(epoch_us(TRY_CAST(raw[2:-2] AS TIMESTAMPTZ))) END;
 CREATE OR REPLACE TEMP MACRO decoded_usage(relation) AS TABLE
 WITH facts AS (
     SELECT
@@ -10,11 +22,10 @@ WITH facts AS (
             coalesce(principal::VARCHAR, ''), coalesce(namespace::VARCHAR, ''), coalesce(tags::VARCHAR, ''),
             coalesce(status::VARCHAR, ''), coalesce(usage_quality::VARCHAR, ''), coalesce(tier::VARCHAR, ''),
             coalesce(language::VARCHAR, ''), coalesce(region::VARCHAR, '')) AS series_key,
-        CASE WHEN contains(event_id, '\') THEN event_id->>'$' ELSE event_id[2:-2] END AS id,
-        CASE WHEN contains(trace_id, '\') THEN trace_id->>'$' ELSE trace_id[2:-2] END AS trace,
-        CASE WHEN contains(session_id, '\') THEN session_id->>'$' ELSE session_id[2:-2] END AS session,
-        CASE WHEN regexp_full_match(occurred_at[2:-2], '\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,12})?(Z|[+-]\d\d:?\d\d)')
-            THEN make_timestamp(epoch_us(TRY_CAST(occurred_at[2:-2] AS TIMESTAMPTZ))) END AS claimed_at,
+        unquoted(event_id) AS id,
+        nullif(unquoted(trace_id), '') AS trace,
+        nullif(unquoted(session_id), '') AS session,
+        instant(occurred_at) AS claimed_at,
         coalesce(TRY_CAST(revision::VARCHAR AS INTEGER), 0) AS revised,
         coalesce(TRY_CAST(uncached_input_tokens::VARCHAR AS BIGINT), 0) AS uncached_input,
         coalesce(TRY_CAST(cache_read_tokens::VARCHAR AS BIGINT), 0) AS cache_read,
@@ -32,7 +43,7 @@ WITH facts AS (
 judged AS (
     SELECT
         facts.*,
-        event_id[1] = '"' AND length(id) BETWEEN 1 AND 512 AND NOT regexp_matches(event_id, '\\u00[01]|\\[bfnrt]|\x7f')
+        event_id[1] = '"' AND length(id) BETWEEN 1 AND 512 AND clean(event_id, id)
         AND claimed_at >= getvariable('oldest') AND claimed_at <= getvariable('ahead')
         AND regexp_full_match(counts, '[0-9,]*')
         AND (revision IS NULL OR TRY_CAST(revision::VARCHAR AS INTEGER) IS NOT NULL)
@@ -42,8 +53,7 @@ judged AS (
         AND (cache_write_tokens IS NULL OR TRY_CAST(cache_write_tokens::VARCHAR AS BIGINT) <= getvariable('tokens_max'))
         AND (output_tokens IS NULL OR TRY_CAST(output_tokens::VARCHAR AS BIGINT) <= getvariable('tokens_max'))
         AND (reasoning_tokens IS NULL OR TRY_CAST(reasoning_tokens::VARCHAR AS BIGINT) <= getvariable('tokens_max'))
-        AND (trace_id IS NULL OR (trace_id[1] = '"' AND length(trace) <= 512))
-        AND (session_id IS NULL OR (session_id[1] = '"' AND length(session) <= 512))
+        AND optional_sound(trace_id, coalesce(trace, '')) AND optional_sound(session_id, coalesce(session, ''))
         AND (ttft_ms IS NULL OR (ttft_ms[1] <> '"' AND ttft >= 0))
         AND (duration_ms IS NULL OR (duration_ms[1] <> '"' AND duration >= 0))
         AND (queue_ms IS NULL OR (queue_ms[1] <> '"' AND queued >= 0)) AS sound

@@ -1,32 +1,35 @@
--- usage_fault(...): why a usage row is not sound, as `reason: detail`. Evaluated for rejected rows only.
+-- faulty_usage(relation): why a usage record is not sound, as `reason: detail`. Evaluated for rejected records only.
+-- Of an object or a list only that it is one is shown: it may hold anything.
+CREATE OR REPLACE TEMP MACRO shown(raw) AS
+    CASE raw[1] WHEN '{' THEN 'an object' WHEN '[' THEN 'a list' ELSE raw[:40] END;
 CREATE OR REPLACE TEMP MACRO count_fault(name, text, limit_) AS CASE
     WHEN text IS NULL THEN NULL
-    WHEN regexp_full_match(text, '-[0-9.eE+-]+') THEN 'negative: ' || name || ' is ' || text[:40] || '; counts are zero or more'
-    WHEN NOT regexp_full_match(text, '[0-9]+') THEN 'wrong_type: ' || name || ' is ' || text[:40] || '; send a whole number'
-    WHEN coalesce(TRY_CAST(text AS HUGEINT), limit_ + 1) > limit_ THEN 'too_large: ' || name || ' is ' || text[:40] || '; at most ' || limit_ || ' is believed'
+    WHEN regexp_full_match(text, '-[0-9.eE+-]+') THEN 'negative: ' || name || ' is ' || shown(text) || '; counts are zero or more'
+    WHEN NOT regexp_full_match(text, '[0-9]+') THEN 'wrong_type: ' || name || ' is ' || shown(text) || '; send a whole number'
+    WHEN coalesce(TRY_CAST(text AS HUGEINT), limit_ + 1) > limit_ THEN 'too_large: ' || name || ' is ' || shown(text) || '; at most ' || limit_ || ' is believed'
 END;
 CREATE OR REPLACE TEMP MACRO text_fault(name, raw, required, length_max) AS CASE
     WHEN raw IS NULL AND required THEN 'missing_field: ' || name || ' is absent; it is required'
     WHEN raw IS NULL THEN NULL
-    WHEN raw[1] <> '"' THEN 'wrong_type: ' || name || ' is ' || raw[:40] || '; send text'
+    WHEN raw[1] <> '"' THEN 'wrong_type: ' || name || ' is ' || shown(raw) || '; send text'
     WHEN required AND raw = '""' THEN 'missing_field: ' || name || ' is empty; it is required'
     WHEN length(raw->>'$') > length_max THEN 'too_long: ' || name || ' has ' || length(raw->>'$') || ' characters; at most ' || length_max
-    WHEN regexp_matches(raw, '\\u00[01]|\\[bfnrt]|\x7f') THEN 'control_character: ' || name || ' holds a control character; remove it'
+    WHEN regexp_matches(raw->>'$', '[\x00-\x1f\x7f]') THEN 'control_character: ' || name || ' holds a control character; remove it'
 END;
 CREATE OR REPLACE TEMP MACRO number_fault(name, raw, parsed) AS CASE
     WHEN raw IS NULL THEN NULL
-    WHEN raw[1] NOT IN ('-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9') THEN 'wrong_type: ' || name || ' is ' || raw[:40] || '; send a number'
-    WHEN raw[1] = '-' AND parsed IS DISTINCT FROM 0 THEN 'negative: ' || name || ' is ' || raw[:40] || '; it is zero or more'
-    WHEN parsed IS NULL THEN 'too_large: ' || name || ' is ' || raw[:40] || '; it is not believed'
+    WHEN raw[1] NOT IN ('-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9') THEN 'wrong_type: ' || name || ' is ' || shown(raw) || '; send a number'
+    WHEN raw[1] = '-' AND parsed IS DISTINCT FROM 0 THEN 'negative: ' || name || ' is ' || shown(raw) || '; it is zero or more'
+    WHEN parsed IS NULL THEN 'too_large: ' || name || ' is ' || shown(raw) || '; it is not believed'
 END;
 CREATE OR REPLACE TEMP MACRO time_fault(name, raw, parsed) AS CASE
     WHEN raw IS NULL THEN 'missing_field: ' || name || ' is absent; it is required'
-    WHEN raw[1] <> '"' THEN 'wrong_type: ' || name || ' is ' || raw[:40] || '; send RFC 3339 text such as 2026-10-01T12:00:00Z'
+    WHEN raw[1] <> '"' THEN 'wrong_type: ' || name || ' is ' || shown(raw) || '; send RFC 3339 text such as 2026-10-01T12:00:00Z'
     WHEN parsed IS NULL AND regexp_full_match(raw[2:-2], '\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?')
-        THEN 'no_zone: ' || name || ' is ' || raw[:40] || ', without a zone; end it in Z or an offset'
-    WHEN parsed IS NULL THEN 'bad_time: ' || name || ' is ' || raw[:40] || '; send RFC 3339 text such as 2026-10-01T12:00:00Z'
-    WHEN parsed < getvariable('oldest') THEN 'too_old: ' || name || ' is ' || raw[:40] || '; nothing before ' || strftime(getvariable('oldest'), '%Y-%m-%dT%H:%M:%SZ') || ' is accepted here'
-    WHEN parsed > getvariable('ahead') THEN 'too_far_ahead: ' || name || ' is ' || raw[:40] || ', more than a day ahead of ' || strftime(getvariable('arrival'), '%Y-%m-%dT%H:%M:%SZ')
+        THEN 'no_zone: ' || name || ' is ' || shown(raw) || ', without a zone; end it in Z or an offset'
+    WHEN parsed IS NULL THEN 'bad_time: ' || name || ' is ' || shown(raw) || '; send RFC 3339 text such as 2026-10-01T12:00:00Z'
+    WHEN parsed < getvariable('oldest') THEN 'too_old: ' || name || ' is ' || shown(raw) || '; nothing before ' || strftime(getvariable('oldest'), '%Y-%m-%dT%H:%M:%SZ') || ' is accepted here'
+    WHEN parsed > getvariable('ahead') THEN 'too_far_ahead: ' || name || ' is ' || shown(raw) || ', more than a day ahead of ' || strftime(getvariable('arrival'), '%Y-%m-%dT%H:%M:%SZ')
 END;
 CREATE OR REPLACE TEMP MACRO faulty_usage(relation) AS TABLE
 SELECT

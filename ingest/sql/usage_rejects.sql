@@ -5,7 +5,7 @@ SELECT
         CASE WHEN faulty.event_id IS NULL AND faulty.source IS NULL AND faulty.occurred_at IS NULL AND faulty.model IS NULL
             THEN 'malformed: no usage event could be read' END,
         faulty.explained, series.fault) AS fault,
-    coalesce(faulty.source->>'$', '')[:256] AS source,
+    CASE WHEN faulty.source[1] = '"' THEN (faulty.source->>'$')[:256] ELSE '' END AS source,
     faulty.id AS identity
 FROM faulty_usage('numbered') AS faulty
 LEFT JOIN known_series AS series ON series.series_key = faulty.series_key -- NULL: malformed records have no series

@@ -1,5 +1,16 @@
 -- Sound combinations get their numbers, unsound ones keep their fault: both become known to the session.
 -- Reads judged_series and book.model; fills known_series, raw.source, raw.caller, raw.series.
+-- A source is a label, and labels are bounded; what is no label at all must not stop the slice it came in.
+UPDATE judged_series
+SET fault = 'too_many_sources: source is ' || source[:40] || ', and the ledger has 32,000 already; report under one of them'
+WHERE fault IS NULL AND source IN (
+    SELECT source
+    FROM (SELECT DISTINCT source FROM judged_series WHERE fault IS NULL) AS fresh
+    WHERE source NOT IN (SELECT source FROM raw.source)
+    ORDER BY source
+    OFFSET greatest(32000 - (SELECT count(*) FROM raw.source), 0)
+);
+
 INSERT INTO raw.source
 SELECT (SELECT coalesce(max(source_no), 0) FROM raw.source) + row_number() OVER (ORDER BY source), source
 FROM (SELECT DISTINCT source FROM judged_series WHERE fault IS NULL) AS fresh

@@ -89,10 +89,10 @@ class Prometheus:
             return False
 
 
-@pytest.fixture
-def prometheus(tmp_path: Path) -> Iterator[Callable[[str], Prometheus]]:
-    """Starts a Prometheus that scrapes one target four times a second."""
-    program = tool("prometheus")
+@pytest.fixture(scope="module")
+def module_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Prometheus]]:
+    """Starts a Prometheus with the shipped configuration, but that it scrapes the given target four times a second."""
+    program, tmp_path = tool("prometheus"), tmp_path_factory.mktemp("prometheus")
     running: list[subprocess.Popen[bytes]] = []
 
     def start(target: str) -> Prometheus:
@@ -100,10 +100,20 @@ def prometheus(tmp_path: Path) -> Iterator[Callable[[str], Prometheus]]:
         shipped = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
         config.write_text(shipped.replace("apportion:8321", target).replace("30s", "250ms").replace("10s", "250ms"))
         with log.open("wb") as output:
-            running.append(subprocess.Popen(
-                [program, f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'tsdb'}",
-                 f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"],
-                stdout=output, stderr=subprocess.STDOUT, cwd=tmp_path))
+            running.append(
+                subprocess.Popen(
+                    [
+                        program,
+                        f"--config.file={config}",
+                        f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+                        f"--web.listen-address=127.0.0.1:{port}",
+                        "--log.level=warn",
+                    ],
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=tmp_path,
+                )
+            )
         server = Prometheus(f"http://127.0.0.1:{port}", log)
         until(server.ready, "Prometheus ready")
         return server

@@ -67,8 +67,13 @@ class Script:
 
 def runner(body: Script, journal: Journal) -> Runner:
     ticks = iter([0.0, 1.5] * 20)
-    return Runner(Job(name="meter", run=body, every_seconds=60), clock=Frozen(), record=journal.record,
-                  pause=journal.pause, stopwatch=lambda: next(ticks))
+    return Runner(
+        Job(name="meter", run=body, every_seconds=60),
+        clock=Frozen(),
+        record=journal.record,
+        pause=journal.pause,
+        stopwatch=lambda: next(ticks),
+    )
 
 
 def test_a_success_is_recorded_once() -> None:
@@ -100,8 +105,10 @@ def test_attempts_are_bounded() -> None:
     assert [outcome for _, outcome, _ in journal.records] == ["failed"] * ATTEMPTS_MAX
 
 
-@pytest.mark.parametrize("error", [
-    AuditFailed("metering.charge_hourly", "allocated_equals_origin", [(1,)]), ConfigError(["a.toml:x: wrong"])])
+@pytest.mark.parametrize(
+    "error",
+    [AuditFailed("metering.charge_hourly", "allocated_equals_origin", [(1,)]), ConfigError(["a.toml:x: wrong"])],
+)
 def test_a_refusal_is_not_retried(error: Exception) -> None:
     """What an audit or the config refuses would be refused again."""
     journal = Journal()
@@ -133,7 +140,9 @@ def test_an_unwritable_record_does_not_raise() -> None:
     def broken(*_: object) -> None:
         raise LedgerError("disk full")
 
-    due = Runner(Job(name="meter", run=lambda: "x", every_seconds=60), clock=Frozen(), record=broken, pause=journal.pause)
+    due = Runner(
+        Job(name="meter", run=lambda: "x", every_seconds=60), clock=Frozen(), record=broken, pause=journal.pause
+    )
 
     assert due()
 
@@ -188,8 +197,9 @@ def test_stopping_finishes_the_run_under_way() -> None:
         stop.set()
         return "finished"
 
-    Schedule([Job(name="meter", run=body, every_seconds=1)], SystemClock(),
-             lambda *attempt: seen.append(attempt[:3])).run_until(stop)
+    Schedule(
+        [Job(name="meter", run=body, every_seconds=1)], SystemClock(), lambda *attempt: seen.append(attempt[:3])
+    ).run_until(stop)
 
     assert seen == [("meter", "ok", "finished")]
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apportion.domain.period import FOREVER
-from attribution.attribute import MAPPING, steps
 from apportion.ledger import step
+from attribution.attribute import MAPPING, steps
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -22,7 +22,8 @@ def mapped(books):
     step.run(books.session, [steps()[name] for name in MAPPING], books.span(0), {}, books.clock)
     found = {}
     for caller, *rest in books.session.rows(
-            "SELECT caller_no, effective_from, effective_to, team FROM attribution.caller_team ORDER BY ALL"):
+        "SELECT caller_no, effective_from, effective_to, team FROM attribution.caller_team ORDER BY ALL"
+    ):
         found.setdefault(caller, []).append(tuple(rest))
     return found
 
@@ -55,24 +56,27 @@ def test_lowest_rule_wins(books):
     assert teams(books) == {caller: "first"}
 
 
-@pytest.mark.parametrize(("pattern", "principal", "fits"), [
-    ("key-1", "key-1", True),
-    ("key-1", "KEY-1", False),
-    ("key-1", "key-11", False),
-    ("key-%", "key-", True),
-    ("key-_", "key-1", True),
-    ("key-_", "key-", False),
-    (r"key\_1", "key_1", True),
-    (r"key\_1", "keyx1", False),
-    (r"k\%\_%", "k%_1", True),
-    (r"k\%\_%", "kab1", False),
-    (r"back\\slash", r"back\slash", True),
-    (r"back\\%", r"back\slash", True),
-    ("%-prod", "ads-prod", True),
-    ("é_ü%", "éxü", True),
-    ("%", "", True),
-    ("", "", True),
-])
+@pytest.mark.parametrize(
+    ("pattern", "principal", "fits"),
+    [
+        ("key-1", "key-1", True),
+        ("key-1", "KEY-1", False),
+        ("key-1", "key-11", False),
+        ("key-%", "key-", True),
+        ("key-_", "key-1", True),
+        ("key-_", "key-", False),
+        (r"key\_1", "key_1", True),
+        (r"key\_1", "keyx1", False),
+        (r"k\%\_%", "k%_1", True),
+        (r"k\%\_%", "kab1", False),
+        (r"back\\slash", r"back\slash", True),
+        (r"back\\%", r"back\slash", True),
+        ("%-prod", "ads-prod", True),
+        ("é_ü%", "éxü", True),
+        ("%", "", True),
+        ("", "", True),
+    ],
+)
 def test_principal_patterns(books, pattern, principal, fits):
     """Principals fit whole, letter for letter, case and all; an escaped sign is itself."""
     caller = books.caller(principal)
@@ -84,9 +88,13 @@ def test_principal_patterns(books, pattern, principal, fits):
 def test_all_selectors_of_a_rule_must_fit(books):
     """Principal, namespace, source and every tag of one rule are ANDed."""
     fits = books.caller("k1", "prod-1", "litellm", env="prod", tier="gold")
-    others = [books.caller("x1", "prod-1", "litellm", env="prod", tier="gold"), books.caller("k1", "dev-1", "litellm", env="prod", tier="gold"),
-              books.caller("k1", "prod-1", "envoy", env="prod", tier="gold"), books.caller("k1", "prod-1", "litellm", env="dev", tier="gold"),
-              books.caller("k1", "prod-1", "litellm", env="prod")]
+    others = [
+        books.caller("x1", "prod-1", "litellm", env="prod", tier="gold"),
+        books.caller("k1", "dev-1", "litellm", env="prod", tier="gold"),
+        books.caller("k1", "prod-1", "envoy", env="prod", tier="gold"),
+        books.caller("k1", "prod-1", "litellm", env="dev", tier="gold"),
+        books.caller("k1", "prod-1", "litellm", env="prod"),
+    ]
     books.rule(1, "t", principal="k%", namespace="prod-%", source="litellm", tags={"env": "prod", "tier": "%"})
 
     assert teams(books) == {fits: "t"} | dict.fromkeys(others, "__unmapped__")
@@ -94,7 +102,11 @@ def test_all_selectors_of_a_rule_must_fit(books):
 
 def test_exact_namespace_and_tag_rules(books):
     """Rules without a principal find their callers by an exact tag or namespace, escaped signs included."""
-    by_namespace, by_tag, neither = books.caller("a", "ns_1"), books.caller("b", "n", app="x%"), books.caller("c", "nsx1", app="xy")
+    by_namespace, by_tag, neither = (
+        books.caller("a", "ns_1"),
+        books.caller("b", "n", app="x%"),
+        books.caller("c", "nsx1", app="xy"),
+    )
     books.rule(1, "n", namespace=r"ns\_1")
     books.rule(2, "t", tags={"app": r"x\%"})
 
@@ -123,7 +135,11 @@ def test_nobody_impersonates_a_system_team(books):
 
 def test_project_is_the_rules_else_the_callers(books):
     """A rule's project goes before the caller's tag, which counts for unmapped callers too."""
-    ruled, tagged, unmapped = books.caller("a", project="x"), books.caller("b", project="y"), books.caller("c", project="z")
+    ruled, tagged, unmapped = (
+        books.caller("a", project="x"),
+        books.caller("b", project="y"),
+        books.caller("c", project="z"),
+    )
     books.rule(1, "t", principal="a", project="given")
     books.rule(2, "t", principal="b")
 
@@ -148,39 +164,64 @@ def test_rules_take_turns_in_time(books):
     books.rule(2, "a", principal="k", end=books.hour(30))
     books.rule(3, "hidden", principal="k", start=books.hour(5), end=books.hour(12))
 
-    assert mapped(books) == {caller: [
-        (BEGINNING, books.hour(10), "a"), (books.hour(10), books.hour(20), "b"), (books.hour(20), books.hour(30), "a"),
-        (books.hour(30), FOREVER, "__unmapped__")]}
+    assert mapped(books) == {
+        caller: [
+            (BEGINNING, books.hour(10), "a"),
+            (books.hour(10), books.hour(20), "b"),
+            (books.hour(20), books.hour(30), "a"),
+            (books.hour(30), FOREVER, "__unmapped__"),
+        ]
+    }
 
 
 def fits(pattern, text):
     """Whether a LIKE pattern fits, said another way."""
     expression = "".join(
         re.escape(part[1]) if part.startswith("\\") else {"%": ".*", "_": "."}.get(part, re.escape(part))
-        for part in re.findall(r"\\.|.", pattern, re.DOTALL))
+        for part in re.findall(r"\\.|.", pattern, re.DOTALL)
+    )
     return re.fullmatch(expression, text, re.DOTALL) is not None
 
 
 patterns = st.lists(st.sampled_from(["a", "b", "%", "_", r"\%", r"\_"]), max_size=4).map("".join)
 names = st.text(st.sampled_from("ab%_"), max_size=3)
 tags = st.dictionaries(st.sampled_from(["t", "u"]), names, max_size=2)
-rules = st.fixed_dictionaries({
-    "principal": st.none() | patterns, "namespace": st.none() | patterns, "tags": st.dictionaries(st.sampled_from(["t", "u"]), patterns, max_size=2),
-    "team_tag": st.sampled_from(["", "", "t"]), "during": st.tuples(st.integers(0, 6), st.integers(0, 6)).map(sorted)})
+rules = st.fixed_dictionaries(
+    {
+        "principal": st.none() | patterns,
+        "namespace": st.none() | patterns,
+        "tags": st.dictionaries(st.sampled_from(["t", "u"]), patterns, max_size=2),
+        "team_tag": st.sampled_from(["", "", "t"]),
+        "during": st.tuples(st.integers(0, 6), st.integers(0, 6)).map(sorted),
+    }
+)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(callers=st.lists(st.tuples(names, names, tags), min_size=1, max_size=4, unique_by=json.dumps), directory=st.lists(rules, max_size=5))
+@given(
+    callers=st.lists(st.tuples(names, names, tags), min_size=1, max_size=4, unique_by=json.dumps),
+    directory=st.lists(rules, max_size=5),
+)
 def test_mapping_equals_asking_every_rule(books, callers, directory):
     """At every instant the mapping says what going through the rules one by one says."""
     books.emptied()
-    numbered = {books.caller(principal, namespace, **with_tags): (principal, namespace, with_tags)
-                for principal, namespace, with_tags in callers}
+    numbered = {
+        books.caller(principal, namespace, **with_tags): (principal, namespace, with_tags)
+        for principal, namespace, with_tags in callers
+    }
     limits = {0: BEGINNING, 6: FOREVER}
     at = {edge: limits.get(edge, books.hour(edge)) for edge in range(7)}
     for number, rule in enumerate(directory):
-        books.rule(number, "" if rule["team_tag"] else f"team{number}", principal=rule["principal"], namespace=rule["namespace"],
-                   tags=rule["tags"], team_tag=rule["team_tag"], start=at[rule["during"][0]], end=at[rule["during"][1]])
+        books.rule(
+            number,
+            "" if rule["team_tag"] else f"team{number}",
+            principal=rule["principal"],
+            namespace=rule["namespace"],
+            tags=rule["tags"],
+            team_tag=rule["team_tag"],
+            start=at[rule["during"][0]],
+            end=at[rule["during"][1]],
+        )
 
     found = mapped(books)
 
@@ -192,10 +233,13 @@ def test_mapping_equals_asking_every_rule(books, callers, directory):
             expected = "__unmapped__"
             for number, rule in enumerate(directory):
                 team = with_tags.get(rule["team_tag"], "") if rule["team_tag"] else f"team{number}"
-                if (rule["during"][0] <= edge < rule["during"][1] and team
-                        and (rule["principal"] is None or fits(rule["principal"], principal))
-                        and (rule["namespace"] is None or fits(rule["namespace"], namespace))
-                        and all(tag in with_tags and fits(pattern, with_tags[tag]) for tag, pattern in rule["tags"].items())):
+                if (
+                    rule["during"][0] <= edge < rule["during"][1]
+                    and team
+                    and (rule["principal"] is None or fits(rule["principal"], principal))
+                    and (rule["namespace"] is None or fits(rule["namespace"], namespace))
+                    and all(tag in with_tags and fits(pattern, with_tags[tag]) for tag, pattern in rule["tags"].items())
+                ):
                     expected = "__unmapped__" if team.startswith("__") else team
                     break
             instant = at[edge] + timedelta(microseconds=1)

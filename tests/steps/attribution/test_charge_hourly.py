@@ -25,7 +25,9 @@ def test_lines_of_one_payer_add_up(books):
     books.run()
 
     assert lines(books, "team, team_name, project, cost_center, tier, consumed_tokens, effective_cost_nano") == [
-        ("search", "Search", "p1", "CC-1", "", 50, 5), ("search", "Search", "p1", "CC-1", "gold", 70, 7)]
+        ("search", "Search", "p1", "CC-1", "", 50, 5),
+        ("search", "Search", "p1", "CC-1", "gold", 70, 7),
+    ]
 
 
 def test_an_unmapped_key_is_a_visible_line(books):
@@ -46,8 +48,11 @@ def test_system_lines_name_what_became_of_the_cost(books):
     books.run()
 
     assert lines(books, "team, cost_center, cost_kind, cause, effective_cost_nano") == [
-        ("__idle__", "CC-0", "idle", "inactive", 1), ("__overhead__", "", "overhead", "platform", 4),
-        ("__unattributed__", "", "workload", "busy_no_tokens", 3), ("__unmeasured__", "", "unmeasured", "", 2)]
+        ("__idle__", "CC-0", "idle", "inactive", 1),
+        ("__overhead__", "", "overhead", "platform", 4),
+        ("__unattributed__", "", "workload", "busy_no_tokens", 3),
+        ("__unmeasured__", "", "unmeasured", "", 2),
+    ]
 
 
 def test_an_unpriced_line_stays_unpriced(books):
@@ -85,10 +90,15 @@ def test_an_owner_pays_for_callers_and_idle(books):
     books.run()
 
     assert lines(books, "team, team_name, project, cost_center, cost_kind, effective_cost_nano") == [
-        ("__idle__", "", "", "", "idle", 3), ("__unattributed__", "", "", "", "workload", 1), ("__unattributed__", "", "", "", "workload", 1),
-        ("__unmeasured__", "", "", "", "unmeasured", 2), ("__unmeasured__", "", "", "", "unmeasured", 2),
+        ("__idle__", "", "", "", "idle", 3),
+        ("__unattributed__", "", "", "", "workload", 1),
+        ("__unattributed__", "", "", "", "workload", 1),
+        ("__unmeasured__", "", "", "", "unmeasured", 2),
+        ("__unmeasured__", "", "", "", "unmeasured", 2),
         ("ads", "", "x", "", "workload", 5),
-        ("search", "Search", "", "CC-S", "idle", 3), ("search", "Search", "", "CC-S", "workload", 5)]
+        ("search", "Search", "", "CC-S", "idle", 3),
+        ("search", "Search", "", "CC-S", "workload", 5),
+    ]
 
 
 def test_owners_are_dated(books):
@@ -105,8 +115,12 @@ def test_owners_are_dated(books):
     books.run()
 
     assert lines(books, "charge_period_start, team, cost_center") == [
-        (books.hour(0), "__unmapped__", ""), (books.hour(1), "o1", "CC-1"), (books.hour(2), "o1", "CC-2"),
-        (books.hour(3), "o1", "CC-2"), (books.hour(4), "o2", "CC-O")]
+        (books.hour(0), "__unmapped__", ""),
+        (books.hour(1), "o1", "CC-1"),
+        (books.hour(2), "o1", "CC-2"),
+        (books.hour(3), "o1", "CC-2"),
+        (books.hour(4), "o2", "CC-O"),
+    ]
 
 
 def test_only_the_span_is_attributed(books):
@@ -121,9 +135,10 @@ def test_only_the_span_is_attributed(books):
 
     assert books.costs("attribution.charge_hourly", "charge_period_start") == {books.hour(0): 1, books.hour(1): 6}
     assert books.costs("attribution.charge_daily", "charge_period_start") == {books.hour(0): 7}
-    assert books.session.rows("SELECT period_start, period_end, row_count FROM ledger.step_run WHERE step = 'attribution.charge_hourly' "
-                              "ORDER BY period_end DESC") == [
-        (books.hour(0), books.hour(744), 2), (books.hour(1), books.hour(2), 2)]
+    assert books.session.rows(
+        "SELECT period_start, period_end, row_count FROM ledger.step_run WHERE step = 'attribution.charge_hourly' "
+        "ORDER BY period_end DESC"
+    ) == [(books.hour(0), books.hour(744), 2), (books.hour(1), books.hour(2), 2)]
 
 
 def test_losing_a_nano_is_refused(books):

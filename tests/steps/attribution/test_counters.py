@@ -14,9 +14,13 @@ from attribution import attribute
 
 def counters(books, metric="cost", columns="team, model"):
     """(charged, credited) by labels."""
-    return {key[0] if len(key) == 1 else tuple(key): (charged, credited) for *key, charged, credited in books.session.rows(
-        f"SELECT {columns}, sum(charged)::HUGEINT, sum(credited)::HUGEINT FROM attribution.counter WHERE metric = $metric GROUP BY ALL",
-        {"metric": metric})}
+    return {
+        key[0] if len(key) == 1 else tuple(key): (charged, credited)
+        for *key, charged, credited in books.session.rows(
+            f"SELECT {columns}, sum(charged)::HUGEINT, sum(credited)::HUGEINT FROM attribution.counter WHERE metric = $metric GROUP BY ALL",
+            {"metric": metric},
+        )
+    }
 
 
 def restate(books, cost):
@@ -34,14 +38,17 @@ def test_first_attribution_charges(books):
     books.idle(0, 3)
     books.run()
 
-    assert books.session.rows("SELECT metric, team, model, pool, cost_kind, token_kind, state, charged, credited "
-                              "FROM attribution.counter ORDER BY ALL") == [
+    assert books.session.rows(
+        "SELECT metric, team, model, pool, cost_kind, token_kind, state, charged, credited "
+        "FROM attribution.counter ORDER BY ALL"
+    ) == [
         ("cost", "__idle__", "", "p", "idle", "", "", 3, 0),
         ("cost", "__unmapped__", "m", "p", "workload", "output", "", 5, 0),
         ("gpu_us", "", "", "p", "", "", "idle", 1_350_000_000, 0),
         ("gpu_us", "", "", "p", "", "", "unmeasured", 0, 0),
         ("gpu_us", "", "", "p", "", "", "workload", 2_250_000_000, 0),
-        ("tokens", "__unmapped__", "m", "", "", "output", "", 50, 0)]
+        ("tokens", "__unmapped__", "m", "", "", "output", "", 50, 0),
+    ]
 
 
 def test_a_restated_month_moves_by_the_difference(books):
@@ -84,8 +91,11 @@ def test_gpu_time_adds_up_to_what_was_paid(books):
     books.run()
 
     assert counters(books, "gpu_us", "state") == {
-        "workload": (1_200_000_000, 0), "idle": (1_200_000_000 + 3_600_000_000, 0), "unmeasured": (1_200_000_000, 0),
-        "unscheduled": (3_600_000_000, 0)}
+        "workload": (1_200_000_000, 0),
+        "idle": (1_200_000_000 + 3_600_000_000, 0),
+        "unmeasured": (1_200_000_000, 0),
+        "unscheduled": (3_600_000_000, 0),
+    }
 
 
 def test_unpriced_cost_is_absent_and_its_tokens_count(books):
@@ -111,7 +121,12 @@ def test_labels_are_bounded_and_other_is_for_ever(books):
     books.run(max_label_sets=100)
 
     assert first == {("a", "m"): (1, 0), ("b", "m"): (1, 0), ("other", "other"): (1, 0), ("__idle__", ""): (5, 0)}
-    assert counters(books) == {("a", "m"): (1, 1), ("b", "m"): (1, 1), ("other", "other"): (10, 0), ("__idle__", ""): (5, 0)}
+    assert counters(books) == {
+        ("a", "m"): (1, 1),
+        ("b", "m"): (1, 1),
+        ("other", "other"): (10, 0),
+        ("__idle__", ""): (5, 0),
+    }
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -129,11 +144,14 @@ def test_counters_are_monotone_and_net_to_the_statement(books, costs):
     assert sum(charged - credited for charged, credited in before.values()) == said
 
 
-@pytest.mark.parametrize(("audit", "tampering"), [
-    ("counters_never_decrease", "UPDATE attribution.counter SET charged = charged - 1"),
-    ("counters_never_decrease", "DELETE FROM attribution.counter"),
-    ("counters_equal_published_months", "UPDATE attribution.published SET net = net + 1"),
-])
+@pytest.mark.parametrize(
+    ("audit", "tampering"),
+    [
+        ("counters_never_decrease", "UPDATE attribution.counter SET charged = charged - 1"),
+        ("counters_never_decrease", "DELETE FROM attribution.counter"),
+        ("counters_equal_published_months", "UPDATE attribution.published SET net = net + 1"),
+    ],
+)
 def test_audits_refuse(books, audit, tampering):
     """A fallen counter, and one that months do not explain, refuse to commit."""
     restate(books, 10)

@@ -21,8 +21,10 @@ def two_months(books):
 
 def metered(books):
     """Everything metering wrote."""
-    return [books.session.rows(f"SELECT * FROM metering.{table} ORDER BY ALL")
-            for table in ("charge_hourly", "origin_charge_hourly", "deployment_hourly", "metered_hour")]
+    return [
+        books.session.rows(f"SELECT * FROM metering.{table} ORDER BY ALL")
+        for table in ("charge_hourly", "origin_charge_hourly", "deployment_hourly", "metered_hour")
+    ]
 
 
 CHANGES = {
@@ -55,8 +57,11 @@ def test_a_changed_mapping_reattributes_without_remetering(two_months):
     attribute.reattribute(two_months.session, two_months.clock)
 
     assert two_months.costs(by="billing_period, team") == {
-        (two_months.hour(0), "a"): 10, (two_months.hour(744), "a"): 10,
-        (two_months.hour(0), "__idle__"): 5, (two_months.hour(744), "__idle__"): 5}
+        (two_months.hour(0), "a"): 10,
+        (two_months.hour(744), "a"): 10,
+        (two_months.hour(0), "__idle__"): 5,
+        (two_months.hour(744), "__idle__"): 5,
+    }
     assert metered(two_months) == before
 
 
@@ -96,19 +101,28 @@ def test_one_dirty_hour_takes_its_month_along_when_the_book_changed(two_months):
     two_months.attribute(two_months.span(0))
 
     assert two_months.costs(by="billing_period, team") == {
-        (two_months.hour(0), "a"): 110, (two_months.hour(0), "__idle__"): 5,
-        (two_months.hour(744), "__unmapped__"): 10, (two_months.hour(744), "__idle__"): 5}
+        (two_months.hour(0), "a"): 110,
+        (two_months.hour(0), "__idle__"): 5,
+        (two_months.hour(744), "__unmapped__"): 10,
+        (two_months.hour(744), "__idle__"): 5,
+    }
 
 
 def test_running_again_changes_nothing(two_months):
     """Attributing twice leaves every table as it was, but for the records of the run."""
-    tables = [row[0] for row in two_months.session.rows(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'attribution' AND table_name <> 'counter_change' "
-        "ORDER BY table_name")]
+    tables = [
+        row[0]
+        for row in two_months.session.rows(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'attribution' AND table_name <> 'counter_change' "
+            "ORDER BY table_name"
+        )
+    ]
     before = {table: two_months.session.rows(f"SELECT * FROM attribution.{table} ORDER BY ALL") for table in tables}
     two_months.attribute(Period(two_months.hour(743), two_months.hour(745)))
 
-    assert {table: two_months.session.rows(f"SELECT * FROM attribution.{table} ORDER BY ALL") for table in tables} == before
+    assert {
+        table: two_months.session.rows(f"SELECT * FROM attribution.{table} ORDER BY ALL") for table in tables
+    } == before
 
 
 def test_new_callers_are_mapped_when_they_come(books):

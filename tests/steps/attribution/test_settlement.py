@@ -52,12 +52,57 @@ def test_worked_example_in_proportion(two_teams):
     two_teams.run()
 
     assert two_teams.session.rows("SELECT * FROM attribution.settlement ORDER BY team") == [
-        (two_teams.hour(0), two_teams.hour(0), two_teams.hour(744), "__idle__", "", "", "", 1, "idle", "settled", "", -1_500_000_000,
-         "idle.proportional/1", "assumed", 2),
-        (two_teams.hour(0), two_teams.hour(0), two_teams.hour(744), "ads", "Ads", "", "CC-ads", 1, "idle", "settled", "", 833_333_333,
-         "idle.proportional/1", "assumed", 2),
-        (two_teams.hour(0), two_teams.hour(0), two_teams.hour(744), "search", "Search", "", "CC-search", 1, "idle", "settled", "", 666_666_667,
-         "idle.proportional/1", "assumed", 2),
+        (
+            two_teams.hour(0),
+            two_teams.hour(0),
+            two_teams.hour(744),
+            "__idle__",
+            "",
+            "",
+            "",
+            1,
+            "idle",
+            "settled",
+            "",
+            -1_500_000_000,
+            "idle.proportional/1",
+            "assumed",
+            2,
+        ),
+        (
+            two_teams.hour(0),
+            two_teams.hour(0),
+            two_teams.hour(744),
+            "ads",
+            "Ads",
+            "",
+            "CC-ads",
+            1,
+            "idle",
+            "settled",
+            "",
+            833_333_333,
+            "idle.proportional/1",
+            "assumed",
+            2,
+        ),
+        (
+            two_teams.hour(0),
+            two_teams.hour(0),
+            two_teams.hour(744),
+            "search",
+            "Search",
+            "",
+            "CC-search",
+            1,
+            "idle",
+            "settled",
+            "",
+            666_666_667,
+            "idle.proportional/1",
+            "assumed",
+            2,
+        ),
     ]
     assert two_teams.costs() == {"__idle__": 0, "search": 2_666_666_667, "ads": 3_333_333_333}
 
@@ -71,7 +116,12 @@ def test_even_goes_to_teams_with_tokens(two_teams):
     two_teams.charge(0, 0, tokens=1, caller=two_teams.caller("far"), pool="q", deployment="e")
     two_teams.run()
 
-    assert moved(two_teams) == {"__idle__": -1_500_000_000, "ads": 500_000_000, "search": 500_000_000, "free": 500_000_000}
+    assert moved(two_teams) == {
+        "__idle__": -1_500_000_000,
+        "ads": 500_000_000,
+        "search": 500_000_000,
+        "free": 500_000_000,
+    }
 
 
 def test_ties_go_to_the_first_name(books):
@@ -112,7 +162,13 @@ def test_system_teams_take_no_share_but_unmapped_does(books):
     books.run()
 
     assert moved(books) == {"__idle__": -30, "__overhead__": -7, "__unmapped__": 37}
-    assert books.costs() == {"__unmapped__": 47, "__unattributed__": 50, "__unmeasured__": 60, "__idle__": 0, "__overhead__": 0}
+    assert books.costs() == {
+        "__unmapped__": 47,
+        "__unattributed__": 50,
+        "__unmeasured__": 60,
+        "__idle__": 0,
+        "__overhead__": 0,
+    }
 
 
 def test_an_entitled_team_that_used_its_reservation_pays_nobodys_idle(books):
@@ -158,8 +214,9 @@ def test_reservations_count_paid_hours_of_the_pool(books):
     books.idle(1, 200)
     books.run()
 
-    assert books.session.rows("SELECT team, entitled_us, paid_us, pool_cost_nano, reserved_nano FROM attribution.reservation") == [
-        ("a", 6_300_000_000, 21_600_000_000, 300, 87)]
+    assert books.session.rows(
+        "SELECT team, entitled_us, paid_us, pool_cost_nano, reserved_nano FROM attribution.reservation"
+    ) == [("a", 6_300_000_000, 21_600_000_000, 300, 87)]
     assert moved(books) == {"__idle__": -87, "a": 87}
 
 
@@ -171,7 +228,10 @@ def test_a_holder_without_usage_is_found_in_the_directory(books):
     books.idle(0, 100)
     books.run()
 
-    assert moved(books, "team, team_name, cost_center") == {("__idle__", "", ""): -100, ("asleep", "Asleep", "CC-Z"): 100}
+    assert moved(books, "team, team_name, cost_center") == {
+        ("__idle__", "", ""): -100,
+        ("asleep", "Asleep", "CC-Z"): 100,
+    }
 
 
 def test_settled_lines_have_a_cost_center_only_where_there_is_one(books):
@@ -184,13 +244,19 @@ def test_settled_lines_have_a_cost_center_only_where_there_is_one(books):
     books.idle(0, 10)
     books.run()
 
-    assert moved(books, "team, team_name, project, cost_center") == {("__idle__", "", "", ""): -10, ("a", "A", "", ""): 10}
+    assert moved(books, "team, team_name, project, cost_center") == {
+        ("__idle__", "", "", ""): -10,
+        ("a", "A", "", ""): 10,
+    }
 
 
-@pytest.mark.parametrize(("over", "expected"), [
-    ("month", {"day": 1000 + 990, "night": 10 + 10}),
-    ("hour", {"day": 1000, "night": 10 + 1000}),
-])
+@pytest.mark.parametrize(
+    ("over", "expected"),
+    [
+        ("month", {"day": 1000 + 990, "night": 10 + 10}),
+        ("hour", {"day": 1000, "night": 10 + 1000}),
+    ],
+)
 def test_a_lone_job_at_night_does_not_carry_the_night(books, over, expected):
     """Over the month a small job at night bears by its part of the month; over the hour it bears its hour."""
     books.policy("proportional", over)
@@ -215,8 +281,12 @@ def test_shared_costs_in_proportion_follow_idle(books):
     books.run()
 
     assert moved(books, "team, cost_kind") == {
-        ("__idle__", "idle"): -200, ("a", "idle"): 200,
-        ("__overhead__", "overhead"): -1000, ("a", "overhead"): 750, ("b", "overhead"): 250}
+        ("__idle__", "idle"): -200,
+        ("a", "idle"): 200,
+        ("__overhead__", "overhead"): -1000,
+        ("a", "overhead"): 750,
+        ("b", "overhead"): 250,
+    }
 
 
 def test_shared_costs_each_follow_their_own_policy(books):
@@ -232,9 +302,15 @@ def test_shared_costs_each_follow_their_own_policy(books):
     books.run()
 
     assert moved(books, "shared_cost_id, team, allocation_method") == {
-        ("even", "__overhead__", "shared.even/1"): -1000, ("even", "a", "shared.even/1"): 500, ("even", "b", "shared.even/1"): 500,
-        ("fixed", "__overhead__", "shared.fixed/1"): -1000, ("fixed", "a", "shared.fixed/1"): 600, ("fixed", "absent", "shared.fixed/1"): 400,
-        ("prop", "__overhead__", "shared.proportional/1"): -1000, ("prop", "a", "shared.proportional/1"): 1000}
+        ("even", "__overhead__", "shared.even/1"): -1000,
+        ("even", "a", "shared.even/1"): 500,
+        ("even", "b", "shared.even/1"): 500,
+        ("fixed", "__overhead__", "shared.fixed/1"): -1000,
+        ("fixed", "a", "shared.fixed/1"): 600,
+        ("fixed", "absent", "shared.fixed/1"): 400,
+        ("prop", "__overhead__", "shared.proportional/1"): -1000,
+        ("prop", "a", "shared.proportional/1"): 1000,
+    }
 
 
 def test_where_nobody_is_found_nothing_moves(books):
@@ -259,7 +335,9 @@ def test_only_metered_hours_are_settled(books):
     books.charge(0, 1, tokens=1, caller=books.caller("a"))
     books.overhead(0, 10, "platform")
     books.metered()
-    books.session.do("INSERT INTO metering.origin_charge_hourly VALUES ($hour, 0, 'platform', 0, 10)", {"hour": books.hour(1)})
+    books.session.do(
+        "INSERT INTO metering.origin_charge_hourly VALUES ($hour, 0, 'platform', 0, 10)", {"hour": books.hour(1)}
+    )
     books.attribute()
 
     assert moved(books) == {"__overhead__": -10, "a": 10}
@@ -293,17 +371,35 @@ def test_one_hour_anew_leaves_the_month_right(books):
     books.attribute(books.span(1))
     after = moved(books, "charge_period_start, team, cost_center")
 
-    assert before == {(books.hour(hour), *line): nano for hour in (0, 1) for line, nano in ((("a", "CC-1"), 10), (("__idle__", ""), -10))}
-    assert after == {(books.hour(hour), *line): nano for hour in (0, 1) for line, nano in ((("a", ""), 10), (("__idle__", ""), -10))}
+    assert before == {
+        (books.hour(hour), *line): nano
+        for hour in (0, 1)
+        for line, nano in ((("a", "CC-1"), 10), (("__idle__", ""), -10))
+    }
+    assert after == {
+        (books.hour(hour), *line): nano for hour in (0, 1) for line, nano in ((("a", ""), 10), (("__idle__", ""), -10))
+    }
 
 
-@pytest.mark.parametrize(("audit", "tampering"), [
-    ("settlement_sums_to_zero", "UPDATE attribution.settlement SET effective_cost_nano = effective_cost_nano + 1 WHERE team = 'ads'"),
-    ("monthly_cost_equals_origin_cost", "UPDATE attribution.charge_monthly SET effective_cost_nano = effective_cost_nano + 1 WHERE team = 'ads'"),
-    ("no_negative_idle", "UPDATE attribution.charge_monthly SET effective_cost_nano = -1 WHERE cause = 'inactive'"),
-    ("system_teams_take_no_share", "UPDATE attribution.settlement SET team = '__unmeasured__' WHERE team = 'ads'"),
-    ("system_teams_take_no_share", "UPDATE attribution.settlement SET effective_cost_nano = 1 WHERE team = '__idle__'"),
-])
+@pytest.mark.parametrize(
+    ("audit", "tampering"),
+    [
+        (
+            "settlement_sums_to_zero",
+            "UPDATE attribution.settlement SET effective_cost_nano = effective_cost_nano + 1 WHERE team = 'ads'",
+        ),
+        (
+            "monthly_cost_equals_origin_cost",
+            "UPDATE attribution.charge_monthly SET effective_cost_nano = effective_cost_nano + 1 WHERE team = 'ads'",
+        ),
+        ("no_negative_idle", "UPDATE attribution.charge_monthly SET effective_cost_nano = -1 WHERE cause = 'inactive'"),
+        ("system_teams_take_no_share", "UPDATE attribution.settlement SET team = '__unmeasured__' WHERE team = 'ads'"),
+        (
+            "system_teams_take_no_share",
+            "UPDATE attribution.settlement SET effective_cost_nano = 1 WHERE team = '__idle__'",
+        ),
+    ],
+)
 def test_audits_refuse(two_teams, audit, tampering):
     """Each audit of a month sees the one thing it is named after."""
     two_teams.policy("proportional")

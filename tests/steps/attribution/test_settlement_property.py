@@ -15,16 +15,32 @@ POOLS = {"p": 2, "q": 3}
 SHARED = ("proportional", "even", "fixed")
 HOURS = 4
 nanos = st.integers(0, 12) | st.integers(0, 10**14)
-usage = st.tuples(st.integers(0, HOURS - 1), st.sampled_from(sorted(POOLS)), st.sampled_from(TEAMS), nanos, st.integers(0, 3))
-gaps = st.tuples(st.integers(0, HOURS - 1), st.sampled_from(sorted(POOLS)), st.sampled_from(["idle", "unmeasured", "workload"]), nanos)
-months = st.fixed_dictionaries({
-    "usage": st.lists(usage, max_size=16, unique_by=lambda line: line[:3]),
-    "unplaced": st.lists(st.tuples(st.integers(0, HOURS - 1), st.sampled_from(TEAMS)), max_size=2, unique=True),
-    "gaps": st.lists(gaps, max_size=12, unique_by=lambda line: line[:3]),
-    "overhead": st.lists(st.tuples(st.integers(0, HOURS - 1), st.sampled_from(SHARED), nanos), max_size=6, unique_by=lambda line: line[:2]),
-    "entitled": st.lists(st.tuples(st.sampled_from(sorted(POOLS)), st.sampled_from(["ads", "search", "asleep"]), st.integers(1, 2)), max_size=3),
-    "shares": st.dictionaries(st.sampled_from(["ads", "asleep", "ä"]), st.integers(0, 5), max_size=3),
-})
+usage = st.tuples(
+    st.integers(0, HOURS - 1), st.sampled_from(sorted(POOLS)), st.sampled_from(TEAMS), nanos, st.integers(0, 3)
+)
+gaps = st.tuples(
+    st.integers(0, HOURS - 1),
+    st.sampled_from(sorted(POOLS)),
+    st.sampled_from(["idle", "unmeasured", "workload"]),
+    nanos,
+)
+months = st.fixed_dictionaries(
+    {
+        "usage": st.lists(usage, max_size=16, unique_by=lambda line: line[:3]),
+        "unplaced": st.lists(st.tuples(st.integers(0, HOURS - 1), st.sampled_from(TEAMS)), max_size=2, unique=True),
+        "gaps": st.lists(gaps, max_size=12, unique_by=lambda line: line[:3]),
+        "overhead": st.lists(
+            st.tuples(st.integers(0, HOURS - 1), st.sampled_from(SHARED), nanos),
+            max_size=6,
+            unique_by=lambda line: line[:2],
+        ),
+        "entitled": st.lists(
+            st.tuples(st.sampled_from(sorted(POOLS)), st.sampled_from(["ads", "search", "asleep"]), st.integers(1, 2)),
+            max_size=3,
+        ),
+        "shares": st.dictionaries(st.sampled_from(["ads", "asleep", "ä"]), st.integers(0, 5), max_size=3),
+    }
+)
 
 
 def shared_out(amount, weights):
@@ -32,47 +48,53 @@ def shared_out(amount, weights):
     whole = sum(weights.values())
     exact = {team: Fraction(amount * weight, whole) for team, weight in weights.items() if weight}
     parts = {team: int(part) for team, part in exact.items()}
-    for team in sorted(exact, key=lambda team: (parts[team] - exact[team], team))[:amount - sum(parts.values())]:
+    for team in sorted(exact, key=lambda team: (parts[team] - exact[team], team))[: amount - sum(parts.values())]:
         parts[team] += 1
     return {team: part for team, part in parts.items() if part}
+
+
+def idle_borne(month, pool, hours, idle_policy):
+    """What each team used of a pool, who had tokens there, and what each bears of its idle."""
+    workload, heads, idle, cost = defaultdict(int), set(), 0, 0
+    for hour, where, team, nano, tokens in month["usage"]:
+        if where == pool and hour in hours:
+            workload[team] += nano
+            cost += nano
+            heads |= {team} if tokens else set()
+    for hour, where, kind, nano in month["gaps"]:
+        if where == pool and hour in hours:
+            cost += nano
+            idle += nano if kind == "idle" else 0
+    held = defaultdict(int)
+    for where, team, entitled in month["entitled"]:
+        held[team] += entitled if where == pool else 0
+    unused = {team: max(0, cost * entitled // POOLS[pool] - workload[team]) for team, entitled in held.items()}
+    borne = {
+        "separate": {},
+        "proportional": shared_out(idle, workload),
+        "even": shared_out(idle, dict.fromkeys(heads, 1)),
+        "entitlement": shared_out(min(idle, sum(unused.values())), unused),
+    }
+    return workload, heads, borne[idle_policy]
 
 
 def expected(month, idle_policy, over):
     """Nano that each team bears, by (first hour of what is weighed, pool or shared cost, team)."""
     found = {}
-    for hours in ([range(HOURS)] if over == "month" else [range(h, h + 1) for h in range(HOURS)]):
-        charged, users = defaultdict(int), set()
-        for pool, gpus in POOLS.items():
-            workload, heads, idle, cost = defaultdict(int), set(), 0, 0
-            for hour, where, team, nano, tokens in month["usage"]:
-                if where == pool and hour in hours:
-                    workload[team] += nano
-                    cost += nano
-                    heads |= {team} if tokens else set()
-            for hour, where, kind, nano in month["gaps"]:
-                if where == pool and hour in hours:
-                    cost += nano
-                    idle += nano if kind == "idle" else 0
-            if idle_policy == "proportional":
-                parts = shared_out(idle, workload)
-            elif idle_policy == "even":
-                parts = shared_out(idle, dict.fromkeys(heads, 1))
-            elif idle_policy == "entitlement":
-                held = defaultdict(int)
-                for where, team, entitled in month["entitled"]:
-                    held[team] += entitled if where == pool else 0
-                bear = {team: max(0, cost * entitled // gpus - workload[team]) for team, entitled in held.items()}
-                parts = shared_out(min(idle, sum(bear.values())), bear)
-            else:
-                parts = {}
-            found |= {(hours[0], pool, team): part for team, part in parts.items()}
-            for team, part in [*workload.items(), *parts.items()]:
+    for hours in [range(HOURS)] if over == "month" else [range(h, h + 1) for h in range(HOURS)]:
+        charged = defaultdict(int)
+        users = {team for hour, team in month["unplaced"] if hour in hours}
+        for pool in POOLS:
+            workload, heads, borne = idle_borne(month, pool, hours, idle_policy)
+            found |= {(hours[0], pool, team): part for team, part in borne.items()}
+            for team, part in [*workload.items(), *borne.items()]:
                 charged[team] += part
             users |= heads
-        users |= {team for hour, team in month["unplaced"] if hour in hours}
-        for policy, weights in (("proportional", charged), ("even", dict.fromkeys(users, 1)), ("fixed", month["shares"])):
+        weights = {"proportional": charged, "even": dict.fromkeys(users, 1), "fixed": month["shares"]}
+        for policy in SHARED:
             overhead = sum(nano for hour, name, nano in month["overhead"] if name == policy and hour in hours)
-            found |= {(hours[0], policy, team): part for team, part in shared_out(overhead, weights).items()}
+            parts = shared_out(overhead, weights[policy])
+            found |= {(hours[0], policy, team): part for team, part in parts.items()}
     return found
 
 
@@ -111,7 +133,8 @@ def test_settlement_equals_plain_integers(books, idle_policy, over, month):
 
     rows = books.session.rows(
         "SELECT charge_period_start, pool_id || shared_cost_id, team, sum(effective_cost_nano)::HUGEINT FROM attribution.settlement "
-        "JOIN book.pool_key USING (pool_no) GROUP BY ALL")
+        "JOIN book.pool_key USING (pool_no) GROUP BY ALL"
+    )
     moved = {((start - books.hour(0)).total_seconds() // 3600, pool, team): nano for start, pool, team, nano in rows}
     assert {key: nano for key, nano in moved.items() if key[2] not in SYSTEM} == expected(month, idle_policy, over)
     sums = defaultdict(int)

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 def units(books):
     """(nano, tokens) by team, model, token kind and basis."""
-    return {tuple(key): (nano, tokens) for *key, nano, tokens in books.session.rows(
-        "SELECT team, model_id, token_kind, basis, effective_cost_nano, consumed_tokens "
-        "FROM attribution.unit_cost_monthly JOIN book.model USING (model_no)")}
+    return {
+        tuple(key): (nano, tokens)
+        for *key, nano, tokens in books.session.rows(
+            "SELECT team, model_id, token_kind, basis, effective_cost_nano, consumed_tokens "
+            "FROM attribution.unit_cost_monthly JOIN book.model USING (model_no)"
+        )
+    }
 
 
 def test_usage_allocation_and_fully_loaded(books):
@@ -25,11 +29,16 @@ def test_usage_allocation_and_fully_loaded(books):
     books.run()
 
     assert units(books) == {
-        ("a", "m", "uncached_input", "usage"): (10, 100), ("a", "m", "uncached_input", "allocation"): (20, 100),
-        ("a", "m", "output", "usage"): (20, 10), ("a", "m", "output", "allocation"): (40, 10),
-        ("a", "m", "reasoning", "usage"): (30, 20), ("a", "m", "reasoning", "allocation"): (60, 20),
-        ("a", "n", "cache_read", "usage"): (40, 5), ("a", "n", "cache_read", "allocation"): (81, 5),
-        ("a", "m", "output", "fully_loaded_output"): (120, 30)}
+        ("a", "m", "uncached_input", "usage"): (10, 100),
+        ("a", "m", "uncached_input", "allocation"): (20, 100),
+        ("a", "m", "output", "usage"): (20, 10),
+        ("a", "m", "output", "allocation"): (40, 10),
+        ("a", "m", "reasoning", "usage"): (30, 20),
+        ("a", "m", "reasoning", "allocation"): (60, 20),
+        ("a", "n", "cache_read", "usage"): (40, 5),
+        ("a", "n", "cache_read", "allocation"): (81, 5),
+        ("a", "m", "output", "fully_loaded_output"): (120, 30),
+    }
 
 
 def test_an_owners_idle_is_part_of_its_allocation(books):
@@ -39,8 +48,11 @@ def test_an_owners_idle_is_part_of_its_allocation(books):
     books.idle(0, 5, deployment="own")
     books.run()
 
-    assert units(books) == {("o", "m", "output", "usage"): (10, 10), ("o", "m", "output", "allocation"): (15, 10),
-                            ("o", "m", "output", "fully_loaded_output"): (15, 10)}
+    assert units(books) == {
+        ("o", "m", "output", "usage"): (10, 10),
+        ("o", "m", "output", "allocation"): (15, 10),
+        ("o", "m", "output", "fully_loaded_output"): (15, 10),
+    }
 
 
 def test_unpriced_tokens_do_not_thin_the_price(books):

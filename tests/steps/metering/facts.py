@@ -158,23 +158,18 @@ def load(session: Session, facts: Facts) -> None:
     model_no = _dictionary(session, "book.model", models)
     pool_no = _dictionary(session, "book.pool_key", [p.id for p in facts.pools] + [r.pool for r in facts.rates])
     deployment_no = _dictionary(session, "book.deployment_key", [d.id for d in facts.deployments])
-    for p in facts.pools:
-        _insert(session, "book.pool", [pool_no[p.id], "H100", p.gpus, *_dates(p)])
+    _insert(session, "book.pool", [[pool_no[p.id], "H100", p.gpus, *_dates(p)] for p in facts.pools])
     for d in facts.deployments:
         match = dict(d.match)
         patterns = [match.get(name) for name in ("cluster", "replica", "namespace", "node", "gpu_uuid", "pod")]
         row = [deployment_no[d.id], pool_no[d.pool], d.gpus, d.utilization, d.capacity, "", "caller", "both", *patterns]
-        _insert(session, "book.deployment", [*row, *_dates(d)])
-        for model in d.models:
-            _insert(session, "book.deployment_model", [deployment_no[d.id], model_no[model], *_dates(d)])
-    for r in facts.rates:
-        _insert(session, "book.rate", [pool_no[r.pool], r.component, r.nano, *_dates(r)])
-    for s in facts.shared:
-        _insert(session, "book.shared_cost", [s.id, s.nano, "proportional", *_dates(s)])
-    for a in facts.aliases:
-        _insert(session, "book.model_alias", [a.alias, model_no[a.model], *_dates(a)])
+        _insert(session, "book.deployment", [[*row, *_dates(d)]])
+        _insert(session, "book.deployment_model", [[deployment_no[d.id], model_no[model], *_dates(d)] for model in d.models])
+    _insert(session, "book.rate", [[pool_no[r.pool], r.component, r.nano, *_dates(r)] for r in facts.rates])
+    _insert(session, "book.shared_cost", [[s.id, s.nano, "proportional", *_dates(s)] for s in facts.shared])
+    _insert(session, "book.model_alias", [[a.alias, model_no[a.model], *_dates(a)] for a in facts.aliases])
     policy = [1, "weights", "separate", "month", facts.min_coverage_ppm, facts.hold, facts.weight_scale]
-    _insert(session, "book.policy", [*policy, *(facts.weights[kind] for kind in KINDS), "", moment(0)])
+    _insert(session, "book.policy", [[*policy, *(facts.weights[kind] for kind in KINDS), "", moment(0)]])
     land(session, facts.events, model_no)
     sample(session, facts.samples)
 
@@ -183,19 +178,18 @@ def land(session: Session, events: Iterable[Event], model_no: dict[str, int]) ->
     """Write events as ingest would."""
     events = list(events)
     session.do("DELETE FROM raw.caller WHERE caller_no > 0")
-    names = {caller(e.principal, e.namespace): e for e in events}
-    caller_no = {name: number for number, name in enumerate(sorted(names, reverse=True), 1)}
-    for name, number in caller_no.items():
-        _insert(session, "raw.caller", [number, name, "test", names[name].principal, names[name].namespace, "{}"])
+    callers = {caller(e.principal, e.namespace): e for e in events}
+    caller_no = {name: number for number, name in enumerate(sorted(callers, reverse=True), 1)}
     series: dict[tuple[Any, ...], int] = {}
+    rows = []
     for number, e in enumerate(events):
-        key = (model_no[e.model], caller_no[caller(e.principal, e.namespace)], e.provider, e.cluster, e.deployment, e.replica, e.status, "reported", e.tier, "", "")
-        if key not in series:
-            series[key] = len(series) + 1
-            _insert(session, "raw.series", [series[key], 1, *key])
-        tokens = dict(e.tokens)
-        counts = [tokens.get(kind, 0) for kind in KINDS]
-        _insert(session, "raw.usage_event", [1, f"e{number}", moment(e.at), series[key], 0, None, None, *counts, 1, None, None, None, 1])
+        who = model_no[e.model], caller_no[caller(e.principal, e.namespace)]
+        series_no = series.setdefault((*who, e.provider, e.cluster, e.deployment, e.replica, e.status, "reported", e.tier), len(series) + 1)
+        counts = [dict(e.tokens).get(kind, 0) for kind in KINDS]
+        rows.append([1, f"e{number}", moment(e.at), series_no, 0, None, None, *counts, 1, None, None, None, 1])
+    _insert(session, "raw.caller", [[number, name, "test", callers[name].principal, callers[name].namespace, "{}"] for name, number in caller_no.items()])
+    _insert(session, "raw.series", [[series_no, 1, *key, "", ""] for key, series_no in series.items()])
+    _insert(session, "raw.usage_event", rows)
     _mark(session, (e.at for e in events))
 
 
@@ -203,28 +197,27 @@ def sample(session: Session, samples: Iterable[Sample]) -> None:
     """Write GPU samples as ingest would."""
     samples = list(samples)
     device_no = {gpu: number for number, gpu in enumerate(sorted({s.gpu for s in samples}), 1)}
-    for gpu, number in device_no.items():
-        _insert(session, "raw.gpu_device", [number, gpu, ""])
     series: dict[tuple[Any, ...], int] = {}
+    rows = []
     for s in samples:
-        key = (device_no[s.gpu], "H100", s.cluster, s.node, s.deployment, s.namespace, s.pod, "")
-        if key not in series:
-            series[key] = len(series) + 1
-            _insert(session, "raw.gpu_series", [series[key], *key])
-        _insert(session, "raw.gpu_sample", [moment(s.at), device_no[s.gpu], series[key], s.ppm, *[None] * 6, 1])
+        series_no = series.setdefault((device_no[s.gpu], "H100", s.cluster, s.node, s.deployment, s.namespace, s.pod), len(series) + 1)
+        rows.append([moment(s.at), device_no[s.gpu], series_no, s.ppm, *[None] * 6, 1])
+    _insert(session, "raw.gpu_device", [[number, gpu, ""] for gpu, number in device_no.items()])
+    _insert(session, "raw.gpu_series", [[series_no, *key, ""] for key, series_no in series.items()])
+    _insert(session, "raw.gpu_sample", rows)
     _mark(session, (s.at for s in samples))
 
 
 def _mark(session: Session, times: Iterable[int]) -> None:
-    for hour in {us - us % HOUR for us in times}:
-        session.do("INSERT OR IGNORE INTO raw.dirty_hour VALUES (?, ?)", [moment(hour), moment(hour)])
+    marked = [moment(hour) for (hour,) in session.rows("SELECT epoch_us(charge_period_start) FROM raw.dirty_hour")]
+    hours = {moment(us - us % HOUR) for us in times} - set(marked)
+    _insert(session, "raw.dirty_hour", [[hour, hour] for hour in sorted(hours)])
 
 
 def _dictionary(session: Session, table: str, names: Iterable[str]) -> dict[str, int]:
     session.do(f"DELETE FROM {table} WHERE {table.split('.')[1].removesuffix('_key')}_no > 0")
     numbers = {name: number for number, name in enumerate(sorted(set(names) - {""}, reverse=True), 1)}
-    for name, number in numbers.items():
-        _insert(session, table, [number, name])
+    _insert(session, table, [[number, name] for name, number in numbers.items()])
     return {"": 0, **numbers}
 
 
@@ -232,5 +225,7 @@ def _dates(dated: Dated) -> list[datetime]:
     return [moment(dated.start), moment(dated.end)]
 
 
-def _insert(session: Session, table: str, values: list[Any]) -> None:
-    session.do(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+def _insert(session: Session, table: str, rows: list[list[Any]]) -> None:
+    if rows:
+        places = ", ".join(f"({', '.join('?' * len(row))})" for row in rows)
+        session.do(f"INSERT INTO {table} VALUES {places}", [value for row in rows for value in row])

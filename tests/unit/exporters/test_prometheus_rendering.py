@@ -23,7 +23,8 @@ from exporters.families import Family, decimal
 from exporters.prometheus import pack, rendered, takes_openmetrics
 
 LABELS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12) | st.sampled_from(
-    ["\\", '"', "\n", "\\n", '\\"', "\r\n", "\u2028", "a\\\\b", "é", "'", "{}", ",=", " ", ""])
+    ["\\", '"', "\n", "\\n", '\\"', "\r\n", "\u2028", "a\\\\b", "é", "'", "{}", ",=", " ", ""]
+)
 NANOS = st.integers(-(10**30), 10**30) | st.integers(-20, 20)
 Row = tuple[str, str, int | None]
 
@@ -36,10 +37,20 @@ def family(rows: Sequence[Row], kind: Literal["counter", "gauge"] = "counter") -
     """A session whose table holds the rows, and the family that shows them."""
     session = Session(CONNECTION)
     session.do("DELETE FROM shown")
-    session.do("INSERT INTO shown SELECT unnest($b::VARCHAR[]), unnest($a::VARCHAR[]), unnest($nano::HUGEINT[])",
-               {name: [row[place] for row in rows] for place, name in enumerate(("b", "a", "nano"))})
-    return session, [Family(name="apportion_x_cost_usd", kind=kind, labels=("b", "a"), unit="usd", help="Cost of x.",
-                            sql=f"SELECT b, a, {decimal('nano', 9)} AS sample FROM shown")]
+    session.do(
+        "INSERT INTO shown SELECT unnest($b::VARCHAR[]), unnest($a::VARCHAR[]), unnest($nano::HUGEINT[])",
+        {name: [row[place] for row in rows] for place, name in enumerate(("b", "a", "nano"))},
+    )
+    return session, [
+        Family(
+            kind,
+            "apportion_x_cost_usd",
+            ("b", "a"),
+            "usd",
+            "Cost of x.",
+            f"SELECT b, a, {decimal('nano', 9)} AS sample FROM shown",
+        )
+    ]
 
 
 def by_library(rows: Sequence[Row]) -> CollectorRegistry:
@@ -79,7 +90,8 @@ def test_openmetrics_is_what_the_library_would_have_written(rows: list[Row]) -> 
     theirs = openmetrics.generate_latest(by_library(positive))
 
     assert list(openmetrics_parser.text_string_to_metric_families(ours.decode() + "# EOF\n")) == list(
-        openmetrics_parser.text_string_to_metric_families(theirs.decode()))
+        openmetrics_parser.text_string_to_metric_families(theirs.decode())
+    )
     assert [*without_values(ours)[:-1], b"# EOF"] == without_values(theirs)[:-1]
 
 
@@ -109,14 +121,16 @@ def test_a_gauge_keeps_its_name() -> None:
     """Only counters end in _total."""
     text, open_metrics = rendered(*family([("b", "a", 1)], "gauge"))
 
-    assert text == (b"# HELP apportion_x_cost_usd Cost of x.\n# TYPE apportion_x_cost_usd gauge\n"
-                    b'apportion_x_cost_usd{a="a",b="b"} 0.000000001\n')
+    assert text == (
+        b"# HELP apportion_x_cost_usd Cost of x.\n# TYPE apportion_x_cost_usd gauge\n"
+        b'apportion_x_cost_usd{a="a",b="b"} 0.000000001\n'
+    )
     assert b"# UNIT apportion_x_cost_usd usd\n" in open_metrics
 
 
 def test_a_family_without_labels_has_one_bare_sample() -> None:
     """No braces where there is nothing to put in them."""
-    bare = Family(name="apportion_conserved", kind="gauge", labels=(), unit="", help="Ok.", sql="SELECT '1' AS sample")
+    bare = Family("gauge", "apportion_conserved", (), "", "Ok.", "SELECT '1' AS sample")
 
     assert rendered(Session(CONNECTION), [bare])[0].endswith(b"\napportion_conserved 1\n")
 
@@ -129,14 +143,29 @@ def test_packed_pages_join(first: bytes, second: bytes) -> None:
     assert gzip.decompress(both.packed) == both.plain == first + second
 
 
-@pytest.mark.parametrize(("accept", "taken"), [
-    ("", False), ("*/*", False), ("text/plain", False), ("application/openmetrics-text", True),
-    ("application/openmetrics-text; version=1.0.0", True), ("application/openmetrics-text; version=0.0.1", False),
-    ("application/openmetrics-text; version=2.0.0", False),
-    ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", True),
-    ("text/plain, application/openmetrics-text;q=0.9", False), ("application/openmetrics-text;q=0", False),
-    ("application/openmetrics-text;q=nonsense", False), ("APPLICATION/OpenMetrics-Text ; Version=1.0.0", True)])
+PROMETHEUS_242 = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+
+
+@pytest.mark.parametrize(
+    ("accept", "taken"),
+    [
+        ("", False),
+        ("*/*", False),
+        ("text/plain", False),
+        ("application/openmetrics-text", True),
+        ("application/openmetrics-text; version=1.0.0", True),
+        ("application/openmetrics-text; version=0.0.1", False),
+        ("application/openmetrics-text; version=2.0.0", False),
+        (PROMETHEUS_242, True),
+        ("text/plain, application/openmetrics-text;q=0.9", False),
+        ("application/openmetrics-text;q=0", False),
+        ("application/openmetrics-text;q=nonsense", False),
+        ("APPLICATION/OpenMetrics-Text ; Version=1.0.0", True),
+    ],
+)
 def test_which_accept_headers_prefer_openmetrics(accept: str, taken: bool) -> None:
     """The higher quality wins, OpenMetrics on a tie, and only version 1.0.0 of it is spoken."""
     assert takes_openmetrics(accept) is taken

@@ -52,7 +52,9 @@ def client(listener: scrape.Serving) -> Iterator[http.client.HTTPConnection]:
     connection.close()
 
 
-def ask(client: http.client.HTTPConnection, method: str, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
+def ask(
+    client: http.client.HTTPConnection, method: str, path: str, **headers: str
+) -> tuple[http.client.HTTPResponse, bytes]:
     client.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
     response = client.getresponse()
     return response, response.read()
@@ -87,10 +89,24 @@ def test_gzip_is_sent_to_who_takes_it(client: http.client.HTTPConnection) -> Non
     assert gzip.decompress(body) == PLAIN
 
 
-@pytest.mark.parametrize(("header", "taken"), [
-    ("", False), ("gzip", True), ("GZIP", True), ("gzip;q=0", False), ("gzip; q=0.000", False), ("gzip;q=0.1", True),
-    ("identity", False), ("*", True), ("*;q=0", False), ("*;q=0, gzip", True), ("gzip;q=0, *", False),
-    ("br, gzip;q=1.0", True), ("x-gzip-ish", False)])
+@pytest.mark.parametrize(
+    ("header", "taken"),
+    [
+        ("", False),
+        ("gzip", True),
+        ("GZIP", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("gzip;q=0.1", True),
+        ("identity", False),
+        ("*", True),
+        ("*;q=0", False),
+        ("*;q=0, gzip", True),
+        ("gzip;q=0, *", False),
+        ("br, gzip;q=1.0", True),
+        ("x-gzip-ish", False),
+    ],
+)
 def test_which_headers_take_gzip(header: str, taken: bool) -> None:
     """Named or by the star, and not refused by quality 0; the name decides over the star."""
     assert scrape.takes_gzip(header) is taken
@@ -146,10 +162,15 @@ def test_the_server_does_not_introduce_itself(client: http.client.HTTPConnection
     assert {name.lower() for name, _ in response.getheaders()} == {"content-type", "content-length"}
 
 
-@pytest.mark.parametrize(("request_bytes", "status"), [
-    (b"GARBAGE\r\n\r\n", b"400"), (b"GET /metrics HTTP/9.9\r\n\r\n", b"505"),
-    (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n", b"414"),
-    (b"GET / HTTP/1.1\r\n" + b"".join(b"h%d: x\r\n" % n for n in range(200)) + b"\r\n", b"431")])
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GARBAGE\r\n\r\n", b"400"),
+        (b"GET /metrics HTTP/9.9\r\n\r\n", b"505"),
+        (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\n" + b"".join(b"h%d: x\r\n" % n for n in range(200)) + b"\r\n", b"431"),
+    ],
+)
 def test_unreadable_requests_end_the_connection(listener: scrape.Serving, request_bytes: bytes, status: bytes) -> None:
     """A short answer in our own words, then the end."""
     received = raw(listener, request_bytes)
@@ -162,7 +183,9 @@ def test_unreadable_requests_end_the_connection(listener: scrape.Serving, reques
 
 def test_a_body_is_not_taken_for_the_next_request(listener: scrape.Serving) -> None:
     """A GET with a body is answered once, and what follows is not parsed."""
-    received = raw(listener, b"GET /healthz HTTP/1.1\r\nContent-Length: 30\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n\r\n\r\n\r\n")
+    received = raw(
+        listener, b"GET /healthz HTTP/1.1\r\nContent-Length: 30\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n\r\n\r\n\r\n"
+    )
 
     assert received.count(b"HTTP/1.1 ") == 1
 
@@ -197,13 +220,17 @@ def test_closing_ends_idle_connections_and_frees_the_port(page: Fixed) -> None:
 
 def test_a_port_in_use_is_said_with_what_to_do(listener: scrape.Serving, page: Fixed) -> None:
     """The sentence names the address and both ways out."""
-    with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{listener.port}: another program listens there; stop it, or set"):
+    with pytest.raises(
+        UsageError, match=rf"127\.0\.0\.1:{listener.port}: another program listens there; stop it, or set"
+    ):
         scrape.serve_in_thread("127.0.0.1", listener.port, page, lambda: "")
 
 
 def test_a_name_that_does_not_resolve_is_said(page: Fixed) -> None:
     """A host name nobody knows is a sentence, not a traceback."""
-    with pytest.raises(UsageError, match=r"cannot listen on no\.such\.host\.invalid:1: .+; use an address of this machine"):
+    with pytest.raises(
+        UsageError, match=r"cannot listen on no\.such\.host\.invalid:1: .+; use an address of this machine"
+    ):
         scrape.serve_in_thread("no.such.host.invalid", 1, page, lambda: "")
 
 

@@ -1,0 +1,144 @@
+"""The published results: a small DuckDB file that anyone may read while the ledger is in use.
+
+It holds a table for every `export` view, under the view's name, and `status` with one row. Nothing in it is a single
+request, and no caller either. Files replace one another whole: a reader sees one publish or the next, and keeps the
+one it opened. The lines of hours, by far the most, are carried over from the file before where they did not change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from apportion.domain.clock import Clock
+from apportion.domain.errors import LedgerError
+from apportion.ledger.connection import Ledger, Session
+
+TABLES: Final = (
+    "months", "chargeback", "settlement", "unit_cost", "hours", "refused_hours", "counters", "pool_shares", "sources",
+    "streams", "ingest_totals", "rejections", "step_runs", "job_runs",
+)  # fmt: skip
+"""Written anew each time."""
+
+LINES: Final = "chargeback_hourly"
+
+_STATUS: Final = """
+SELECT
+    progress.watermark, progress.first_hour, progress.metered_hours, progress.dirty_hours, progress.refused_hours,
+    progress.policy_version, progress.billing_currency, $published_at::TIMESTAMP AS published_at, $ledger AS ledger,
+    $pid::BIGINT AS pid, (SELECT coalesce(max(revision), 0) FROM attribution.revision) AS revision
+FROM export.progress
+"""
+
+_CHANGED: Final = """
+SELECT DISTINCT period_start, period_end FROM attribution.revision WHERE revision > $revision ORDER BY ALL
+"""
+
+_CHECKSUM: Final = """
+SELECT
+    min(charge_period_start), max(charge_period_start), count(*), count(effective_cost_nano),
+    sum(effective_cost_nano)::HUGEINT, sum(consumed_tokens)::HUGEINT
+FROM {}
+"""
+
+_publishes = count(1)
+
+
+def publish(ledger: Ledger, clock: Clock) -> Path:
+    """Write the results of one instant beside the ledger. Returns: where.
+
+    Raises: LedgerError when they cannot be written; what was published before then stays.
+    """
+    number = next(_publishes)
+    file = ledger.work / f"results-{number}.duckdb"
+    status = {"published_at": clock.now(), "ledger": str(ledger.path), "pid": os.getpid()}
+    session = ledger.session()
+    try:
+        if not _carried_on(session, ledger.results, file, number, status):
+            file.unlink(missing_ok=True)
+            with _writing(session, file, f"results_{number}_anew") as name:
+                session.do(f"CREATE TABLE {name}.{LINES} AS SELECT * FROM export.{LINES}")
+                _write(session, name, status)
+        _replace(file, ledger.results)
+    except OSError as error:
+        msg = f"{ledger.results}: the results cannot be published ({error}); the ledger itself is unharmed"
+        raise LedgerError(msg) from error
+    finally:
+        file.unlink(missing_ok=True)
+    return ledger.results
+
+
+def _carried_on(session: Session, before: Path, file: Path, number: int, status: dict[str, object]) -> bool:
+    """Write the results over a copy of those before, when these are the same ledger's and of the same shape."""
+    if not before.exists():
+        return False
+    shutil.copyfile(before, file)
+    with contextlib.suppress(LedgerError, _Unlike), _writing(session, file, f"results_{number}") as name:
+        if _shape(session, f"{name}.{LINES}") != _shape(session, f"export.{LINES}"):
+            raise _Unlike
+        revision = session.value(f"SELECT revision FROM {name}.status")
+        for start, end in session.rows(_CHANGED, {"revision": revision}):
+            inside = "charge_period_start >= $start AND charge_period_start < $end"
+            session.do(f"DELETE FROM {name}.{LINES} WHERE {inside}", {"start": start, "end": end})
+            session.do(
+                f"INSERT INTO {name}.{LINES} SELECT * FROM export.{LINES} WHERE {inside}", {"start": start, "end": end}
+            )
+        if session.rows(_CHECKSUM.format(f"{name}.{LINES}")) != session.rows(
+            _CHECKSUM.format("attribution.charge_hourly")
+        ):
+            raise _Unlike
+        _write(session, name, status)
+        return True
+    return False
+
+
+class _Unlike(Exception):
+    """The file before is another ledger's, or another version's: it is left behind."""
+
+
+def _write(session: Session, name: str, status: dict[str, object]) -> None:
+    for table in TABLES:
+        session.do(f"CREATE OR REPLACE TABLE {name}.{table} AS SELECT * FROM export.{table}")
+    session.do(f"CREATE OR REPLACE TABLE {name}.status AS {_STATUS}", status)
+
+
+def _shape(session: Session, table: str) -> list[tuple[object, ...]]:
+    return [tuple(row[:2]) for row in session.rows(f"DESCRIBE {table}")]
+
+
+@contextlib.contextmanager
+def _writing(session: Session, file: Path, name: str) -> Iterator[str]:
+    """A results file, attached for one transaction that reads the ledger as of one instant."""
+    quoted = str(file).replace("'", "''")
+    session.do(f"ATTACH '{quoted}' AS {name}")
+    try:
+        session.do("BEGIN")
+        try:
+            yield name
+        except BaseException:
+            with contextlib.suppress(LedgerError):
+                session.do("ROLLBACK")
+            raise
+        session.do("COMMIT")
+    finally:
+        session.do(f"DETACH {name}")
+
+
+def _replace(file: Path, target: Path) -> None:
+    """Put a file in another's place so that neither a crash nor a reader can see half of it."""
+    _sync(file)
+    file.replace(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

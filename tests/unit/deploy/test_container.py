@@ -1,0 +1,87 @@
+"""What the container files rest on is there: paths, pins, a user without rights, a config that loads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from apportion import __version__
+from apportion.config.load import load
+
+ROOT = Path(__file__).parents[3]
+DEPLOY = ROOT / "deploy"
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+COMPOSE = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+
+
+def test_the_example_config_loads_and_keeps_everything_on_the_volume() -> None:
+    """It works as it stands, listens where the container publishes, and writes only where the volume is mounted."""
+    config = load(DEPLOY / "config.example.toml")
+    volume = PurePosixPath(re.findall(r"^VOLUME (\S+)$", DOCKERFILE, re.MULTILINE)[0])
+
+    assert config.warnings == ()
+    assert (config.http.listen.host, config.http.listen.port) == ("0.0.0.0", 8321)
+    for path in (config.ledger.path, config.schedule.chargeback_dir):
+        assert PurePosixPath(path).is_relative_to(volume)
+
+
+def test_what_the_dockerfile_copies_is_there() -> None:
+    """Every COPY from the build context names a file or folder of the repository."""
+    sources = [
+        part for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for part in line.split()[:-1]
+    ]
+
+    assert {"requirements/", "pyproject.toml", "apportion/"} <= set(sources)
+    assert [source for source in sources if not (ROOT / source).exists()] == []
+
+
+def test_the_image_installs_by_hash_and_runs_without_rights() -> None:
+    """Locked requirements, a user that is not the superuser, a health check on what listens."""
+    locks = re.findall(r"pip install(.*) -r (\S+)", DOCKERFILE)
+
+    assert [lock for _, lock in locks] == ["requirements/runtime.txt", "requirements/build.txt"]
+    assert all("--require-hashes" in options and (ROOT / lock).exists() for options, lock in locks)
+    assert re.findall(r"^USER (\d+):", DOCKERFILE, re.MULTILINE) == ["10001"]
+    assert "http://127.0.0.1:8321/healthz" in DOCKERFILE
+    assert DOCKERFILE.index("USER ") < DOCKERFILE.index("ENTRYPOINT")
+
+
+@pytest.mark.parametrize("image", re.findall(r"^\s+image: (\S+)$", COMPOSE, re.MULTILINE))
+def test_images_are_pinned(image: str) -> None:
+    """A tag with a full version, never the latest of something; ours is this version."""
+    name, tag = image.split(":")
+
+    assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag)
+    assert name != "apportion" or tag == __version__
+
+
+def test_what_compose_mounts_is_there() -> None:
+    """Every file or folder mounted from beside the compose file exists, and is mounted read-only."""
+    mounts = re.findall(r"^\s+- \./([^:]+):[^:]+:?(\w*)$", COMPOSE, re.MULTILINE)
+
+    assert len(mounts) == 4
+    assert [path for path, mode in mounts if mode != "ro" or not (DEPLOY / path).exists()] == []
+
+
+def test_ports_are_published_on_loopback() -> None:
+    """Nothing answers strangers until somebody decides so."""
+    published = re.findall(r'"([\d.]+):\d+:\d+"', COMPOSE)
+
+    assert len(published) == 3
+    assert set(published) == {"127.0.0.1"}
+
+
+def test_no_secret_is_written_down() -> None:
+    """The one password comes from the environment, and compose refuses to start without it."""
+    assert "${GRAFANA_ADMIN_PASSWORD:?" in COMPOSE
+
+
+def test_the_dashboard_is_where_grafana_is_told_to_look() -> None:
+    """The provider's path is the folder that the dashboard is mounted into."""
+    provider = (DEPLOY / "grafana" / "provisioning" / "dashboards" / "apportion.yaml").read_text(encoding="utf-8")
+    folder = re.findall(r"^\s+path: (\S+)$", provider, re.MULTILINE)
+
+    assert len(folder) == 1
+    assert f"./grafana/cost-per-team.json:{folder[0]}/cost-per-team.json:ro" in COMPOSE
