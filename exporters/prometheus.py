@@ -90,7 +90,11 @@ class Exposition:
 
     def update(self, results: Path) -> None:
         """Render a published results file. Raises: LedgerError when it cannot be read; then the last page stays."""
-        text, open_metrics = rendered(read_only(results), self._families)
+        session = read_only(results)
+        try:
+            text, open_metrics = rendered(session, self._families)
+        finally:
+            session.close()
         with self._writing:
             self._ledger = (pack(text), pack(open_metrics))
             self._pages = self._joined()

@@ -40,6 +40,10 @@ class Session:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
+    def close(self) -> None:
+        """Let go of what the session holds; it cannot be used again."""
+        self._connection.close()
+
     def rows(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None) -> list[Row]:
         """Every row of a statement, as tuples of plain Python values."""
         return [tuple(_aware(value) for value in row) for row in self._run(sql, parameters).fetchall()]
@@ -148,11 +152,16 @@ def read_only(path: Path) -> Session:
     if not path.exists():
         msg = f"{path}: nothing has been published yet; run `apportion meter` first"
         raise LedgerError(msg)
+    connection = duckdb.connect(":memory:", config=_LOCKED_DOWN)
     try:
-        connection = duckdb.connect(str(path), read_only=True, config=_LOCKED_DOWN)
+        # Attached, not opened: DuckDB keeps one instance per opened path, and would hand a reader the file before it.
+        quoted = str(path).replace("'", "''")
+        connection.execute(f"ATTACH '{quoted}' AS results (READ_ONLY)")
+        connection.execute("USE results")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true")
     except duckdb.Error as error:
+        connection.close()
         raise translated(error, path) from error
-    connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true")
     return Session(connection)
 
 

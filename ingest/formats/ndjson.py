@@ -13,8 +13,6 @@ from ingest.formats.format import Cut, Ending
 from ingest.kinds import Kind
 
 OBJECT_BYTES_MAX = 16 * 1024 * 1024
-LEVELS_MAX = 128
-"""DuckDB reads no deeper, and one deeper record would stop the whole slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Ndjson:
         return split_lines(data)
 
     def sift(self, data: bytes, header: bytes) -> tuple[Record, ...]:  # noqa: ARG002 - no header
-        """Lines, each that DuckDB would refuse to pass over replaced by an empty object."""
+        """Lines that are not blank, one by one."""
         return sift_lines(data)
 
     def fault(self, record: bytes, header: bytes) -> str | None:  # noqa: ARG002 - no header
@@ -68,8 +66,8 @@ def read_objects(spool: Path, columns: tuple[str, ...], type_: str = "JSON") -> 
     fields = ", ".join(f"{column}: '{type_}'" for column in columns)
     path = str(spool).replace("'", "''")
     return (
-        f"read_ndjson('{path}', columns = {{{fields}}}, ignore_errors = true, maximum_object_size = {OBJECT_BYTES_MAX}, "
-        "compression = 'none')"
+        f"read_ndjson('{path}', columns = {{{fields}}}, records = 'true', ignore_errors = true, "
+        f"maximum_object_size = {OBJECT_BYTES_MAX}, compression = 'none')"
     )
 
 
@@ -91,8 +89,7 @@ def sift_lines(data: bytes) -> tuple[Record, ...]:
     found, start = [], 0
     for number, line in enumerate(data.split(b"\n")):
         if line and not line.isspace():
-            fault = f"malformed: JSON is nested deeper than {LEVELS_MAX} levels" if _too_deep(line) else None
-            found.append(Record(number, start, start + len(line), b"{}" if fault else line.removesuffix(b"\r"), fault))
+            found.append(Record(number, start, start + len(line), line.removesuffix(b"\r")))
         start += len(line) + 1
     return tuple(found)
 
@@ -114,24 +111,9 @@ def json_fault(record: bytes) -> str | None:
     except json.JSONDecodeError as error:
         return f"malformed: not JSON: {error.msg} at character {error.pos + 1}"
     except (ValueError, RecursionError):
-        return f"malformed: JSON is nested deeper than {LEVELS_MAX} levels, or holds a number of thousands of digits"
+        return None  # nested very deep, or a number of thousands of digits: JSON all the same
     return None if isinstance(found, dict) else f"malformed: a JSON {_KINDS.get(type(found), 'value')}, not an object"
 
 
 _KINDS = {list: "array", str: "text", int: "number", float: "number", bool: "word", type(None): "word"}
 
-
-def _too_deep(line: bytes) -> bool:
-    if line.count(b"[") + line.count(b"{") < LEVELS_MAX:
-        return False
-    try:
-        level, depth = [json.loads(line.decode())], 0
-    except ValueError:
-        return False
-    except RecursionError:
-        return True
-    while level and depth <= LEVELS_MAX:
-        depth += 1
-        level = [inner for value in level if isinstance(value, dict | list)
-                 for inner in (value.values() if isinstance(value, dict) else value)]
-    return depth > LEVELS_MAX

@@ -37,6 +37,17 @@ def test_what_the_dockerfile_copies_is_there() -> None:
     assert [source for source in sources if not (ROOT / source).exists()] == []
 
 
+def test_the_build_context_is_what_the_dockerfile_copies() -> None:
+    """Nothing else of the checkout, history and ledgers least of all, travels to the builder or changes the image."""
+    sources = {
+        part for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for part in line.split()[:-1]
+    }
+    ignore = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").split()
+
+    assert ignore[0] == "*"
+    assert {line.removeprefix("!") for line in ignore if line.startswith("!")} == sources
+
+
 def test_the_image_installs_by_hash_and_runs_without_rights() -> None:
     """Locked requirements, a user that is not the superuser, a health check on what listens."""
     locks = re.findall(r"pip install(.*) -r (\S+)", DOCKERFILE)
