@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from metering.meter import MeterReport, meter
-
 from apportion.config.model import Config
 from apportion.domain.clock import Clock
 from apportion.domain.errors import InputError, UsageError
@@ -28,6 +26,7 @@ from ingest.kinds import KINDS
 from ingest.land import Rules
 from ingest.outcome import Outcome
 from ingest.replay import replay
+from metering.meter import MeterReport, meter
 
 
 @dataclass(slots=True)

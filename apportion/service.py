@@ -5,12 +5,13 @@ Nothing here decides anything about money; it wires the schedule, the pipeline a
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from datetime import datetime, timedelta
 
 from apportion import __version__
-from apportion.domain.errors import LedgerError
+from apportion.domain.errors import ApportionError, LedgerError
 from apportion.domain.period import Period, month_of, next_month
 from apportion.ledger.connection import read_only
 from apportion.pipeline import Pipeline
@@ -82,17 +83,17 @@ class Service:
     def chargeback(self) -> str:
         """Write the chargeback file of the month, and of the one before while late events may still reach it."""
         config, now = self._pipeline.config, self._pipeline.clock.now()
-        results = read_only(self._pipeline.ledger.results)
         written = []
-        for start in sorted({month_of(now - timedelta(days=SETTLING_DAYS)), month_of(now)}):
-            target = config.schedule.chargeback_dir / f"chargeback-{start:%Y-%m}.csv"
-            try:
-                frame = chargeback.month_table(results, Period(start, next_month(start)), by=None, period="month")
-            except LedgerError as error:
-                log.info("no chargeback file for %s: %s", start, error)
-                continue
-            chargeback.write(frame, target, "csv")
-            written.append(str(target))
+        with contextlib.closing(read_only(self._pipeline.ledger.results)) as results:
+            for start in sorted({month_of(now - timedelta(days=SETTLING_DAYS)), month_of(now)}):
+                target = config.schedule.chargeback_dir / f"chargeback-{start:%Y-%m}.csv"
+                try:
+                    frame = chargeback.month_table(results, Period(start, next_month(start)), by=None, period="month")
+                except ApportionError as error:
+                    log.info("no chargeback file for %s: %s", start, error)
+                    continue
+                chargeback.write(frame, target, "csv")
+                written.append(str(target))
         return f"wrote {', '.join(written)}" if written else "no month has charges yet"
 
     def record(self, job: str, outcome: str, detail: str, started_at: datetime, seconds: float) -> None:

@@ -68,8 +68,8 @@ SELECT
     CASE WHEN hourly THEN date_trunc($grain, charge_period_start) ELSE charge_period_start END::TIMESTAMP,
     CASE WHEN hourly THEN date_trunc($grain, charge_period_start) + to_hours($hours)
         ELSE charge_period_end END::TIMESTAMP,
-    team_id, team_name, project, cost_center, 'self', '', pool_id, '', '', cost_kind, cause, '', allocation_method,
-    confidence, policy_version, NULL, effective_cost_nano
+    team_id, team_name, project, cost_center, CASE WHEN cost_kind = 'idle' THEN 'self' ELSE '' END, '', pool_id, '', '',
+    cost_kind, cause, '', allocation_method, confidence, policy_version, NULL, effective_cost_nano
 FROM (SELECT *, charge_period_end = charge_period_start + INTERVAL 1 HOUR AS hourly FROM settlement) AS moved
 WHERE billing_period = $month
 """

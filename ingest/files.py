@@ -68,22 +68,22 @@ def _is_parquet(path: Path) -> bool:
 def _ingest_parquet(
     ledger: Ledger, path: Path, format_: Format, rules: Rules, clock: Clock, *, progress: Progress | None,
 ) -> tuple[Outcome, list[str]]:
-    session, stream = ledger.session(), stream_name(path, format_)
-    link = Spool(ledger.work, "inspected")
-    link.link(path)
-    try:
-        canonical, rows = parquet.inspect(session, format_.kind, link.path, path)
-    finally:
-        link.close()
-    evidence = json.dumps({"bytes": path.stat().st_size, "rows": rows, "footer": _footer(path)})
-    known = session.rows("SELECT position, evidence FROM raw.stream_position WHERE stream = $stream", {"stream": stream})
-    start = known[0][0] if known and known[0][1] == evidence else 0
+    stream, contents = stream_name(path, format_), _contents(path)
+    known = ledger.session().rows("SELECT position, evidence FROM raw.stream_position WHERE stream = $stream", {"stream": stream})
+    read = json.loads(known[0][1]) if known else {}
+    start = known[0][0] if read.get("contents") == contents else 0
+    if start and start == read["rows"]:
+        return Outcome(), []
+    spool = Spool(ledger.work, f"rows-{id(known)}")
     total = Outcome()
-    lander = Lander(ledger, canonical, rules, clock, stream=stream, file=path.name)
     try:
+        spool.link(path)
+        canonical, rows = parquet.inspect(ledger.session(), format_.kind, spool.path, path)
+        lander = Lander(ledger, canonical, rules, clock, stream=stream, file=path.name, spool=spool)
+        evidence = json.dumps({"contents": contents, "rows": rows})
         for first in range(start, rows, slices.SLICE_RECORDS):
             end = min(rows, first + slices.SLICE_RECORDS)
-            total.add(lander.land_rows(path, first, end, evidence))
+            total.add(lander.land_rows(first, end, evidence))
             if progress:
                 progress(end, rows, total)
     except LedgerError as error:
@@ -91,17 +91,19 @@ def _ingest_parquet(
             raise parquet.unreadable(path, error) from error
         raise
     finally:
-        lander.close()
-    notes = [f"{path}: not the file that was read before; read from its start, known events are recognised."] if known and not start else []
-    return total, notes
+        spool.close()
+    if known and not start:
+        return total, [f"{path}: not the file that was read before; read from its start, known events are recognised."]
+    return total, []
 
 
-def _footer(path: Path) -> str:
-    """Digest of a Parquet file's end, which holds sizes, counts and extremes of every column."""
+def _contents(path: Path) -> str:
+    """Digest of a Parquet file's size and end, where the sizes, counts and extremes of every column stand."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - FOOTER_BYTES))
-            return hashlib.sha256(file.read()).hexdigest()
+            size = file.seek(0, 2)
+            file.seek(max(0, size - FOOTER_BYTES))
+            return hashlib.sha256(f"{size} ".encode() + file.read()).hexdigest()
     except OSError as error:
         msg = f"{path}: cannot be read ({error.strerror}); check the path and its permissions."
         raise InputError(msg) from error

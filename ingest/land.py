@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from apportion.domain.clock import Clock
 from apportion.domain.errors import InputError, LedgerError
@@ -62,27 +61,28 @@ class Lander:
 
     def __init__(
         self, ledger: Ledger, format_: Format, rules: Rules, clock: Clock, *, stream: str, file: str,
+        spool: Spool | None = None,
     ) -> None:
         self._ledger, self._format, self._rules, self._clock = ledger, format_, rules, clock
         self._kind = format_.kind
         self._stream, self._file = stream, file
         self._session = ledger.session()
-        self._spool = Spool(ledger.work, f"{self._kind.name}-{id(self)}")
+        self._spool = spool or Spool(ledger.work, f"{self._kind.name}-{id(self)}")
         self._viewed: str | None = None
-        self._replacing: int | None = None
+        self._replacing: tuple[int, ...] = ()
 
     def close(self) -> None:
         """Remove the spool."""
         self._spool.close()
 
-    def land(self, piece: Slice, header: bytes, evidence: str, *, replacing: int | None = None) -> Outcome:
+    def land(self, piece: Slice, header: bytes, evidence: str, *, replacing: tuple[int, ...] = ()) -> Outcome:
         """Commit one slice.
 
         Args:
             piece: whole records.
             header: bytes that belong before them.
             evidence: what the collector wants to find again with the position.
-            replacing: the rejection that the slice is tried again for; the stream's position stays where it is.
+            replacing: the rejections that the records are tried again for; the stream's position stays where it is.
 
         Raises: LedgerError when it could not be committed; then nothing of it was.
         """
@@ -113,9 +113,8 @@ class Lander:
         sifted = self._format.sift(piece.data, header)
         return replace(piece, records=len(sifted), sifted=sifted)
 
-    def land_rows(self, path: Path, start: int, end: int, evidence: str) -> Outcome:
-        """Commit a range of a Parquet file's rows."""
-        self._spool.link(path)
+    def land_rows(self, start: int, end: int, evidence: str) -> Outcome:
+        """Commit a range of rows of the Parquet file that the spool holds."""
         piece = Slice(data=b"", start=start, end=end, first_record=start, first_line=start, records=end - start)
         return self._attempt(piece, b"", evidence)
 
@@ -155,9 +154,10 @@ class Lander:
             "arrival": arrival, "ahead": arrival + AHEAD, "oldest": self._rules.oldest,
             "batch_no": session.value("SELECT coalesce(max(batch_no), 0) + 1 FROM raw.batch"),
             "tokens_max": TOKENS_MAX, "tag_allow_list": sorted(self._rules.tags), "hold_us": self._rules.sample_hold // MICROSECOND,
-            "careful": False, "first_record": piece.first_record, "slice_start": piece.start, "slice_end": piece.end,
+            "careful": False, "time_form": self._format.time_form, "first_record": piece.first_record, "slice_start": piece.start, "slice_end": piece.end,
         }.items():
             session.do(f"SET VARIABLE {name} = $value", {"value": value})
+        session.do("SET VARIABLE record_numbers = $numbers::BIGINT[]", {"numbers": list(piece.numbers)})
 
     def _prepare_session(self) -> None:
         """Once per session: how records are decoded, and which combinations of dimensions it has met."""
@@ -169,6 +169,7 @@ class Lander:
         self._session.do(
             "CREATE OR REPLACE TEMP TABLE known_series (series_key VARCHAR, series_no INTEGER, source_no INTEGER, "
             "fault VARCHAR, dropped_tags BIGINT, learned INTEGER)")
+        self._session.do("SET VARIABLE record_numbers = []::BIGINT[]")
         self._viewed = ""
 
     def _read_as(self, header: bytes, *, sifted: bool) -> None:
@@ -232,10 +233,10 @@ class Lander:
         outcome.rejections.update(rejection.reason for rejection in rejected)
         if self._kind.name == "usage":
             outcome.dropped_tags = journal.dropped_tags(session)
-        if self._replacing is None:
+        if self._replacing:
+            judged_again(session, self._replacing, rejections)
+        else:
             quarantine(session, rejections, kind=self._kind.name, format_name=self._format.name, stream=self._stream)
             journal.move(session, self._stream, piece, outcome, evidence)
-        else:
-            judged_again(session, self._replacing, rejections)
         session.do(self._kind.sql("dirty"))
         journal.enter(session, self._kind.name, self._format.name, self._stream, piece, outcome)

@@ -80,19 +80,25 @@ FROM (SELECT unnest(from_json($rows, '[{"record": "BIGINT", "line": "BIGINT", "s
 """
 
 
-def judged_again(session: Session, rejection_no: int, rejections: Sequence[Rejection]) -> None:
-    """What became of a rejection that was tried again: replayed, or the newest reason why it still stays."""
-    still = rejections[0] if rejections else None
+def judged_again(session: Session, numbers: Sequence[int], rejections: Sequence[Rejection]) -> None:
+    """What became of rejections that were tried again: replayed, or the newest reason why they still stay.
+
+    Args:
+        session: in the transaction of the replay.
+        numbers: the rejections tried, in the order of their records in the slice.
+        rejections: of the slice; its records are numbered from 1.
+    """
+    session.do(
+        "UPDATE raw.rejection SET replayed_at = getvariable('arrival') WHERE rejection_no IN (SELECT unnest($numbers::BIGINT[]))",
+        {"numbers": list(numbers)})
+    still = [{"number": numbers[r.record - 1], "reason": r.reason, "detail": r.detail} for r in rejections]
     session.do(
         """
-        UPDATE raw.rejection
-        SET replayed_at = CASE WHEN $reason = '' THEN getvariable('arrival') END,
-            reason = CASE WHEN $reason = '' THEN reason ELSE $reason END,
-            detail = CASE WHEN $reason = '' THEN detail ELSE $detail END
-        WHERE rejection_no = $number
+        UPDATE raw.rejection SET replayed_at = NULL, reason = entry.reason, detail = entry.detail
+        FROM (SELECT unnest(from_json($still, '[{"number": "BIGINT", "reason": "VARCHAR", "detail": "VARCHAR"}]')) AS entry) AS judged
+        WHERE rejection_no = entry.number
         """,
-        {"number": rejection_no, "reason": still.reason if still else "",
-         "detail": still.detail if still else ""})
+        {"still": json.dumps(still)})
 
 
 def expire(ledger: Ledger, clock: Clock) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from apportion.domain.errors import LedgerError
+from apportion.domain.errors import InputError, LedgerError
 
 BUFFER_BYTES = 1024 * 1024
 
@@ -34,9 +34,20 @@ class Spool:
             raise LedgerError(msg) from error
 
     def link(self, target: Path) -> None:
-        """Let DuckDB read a file where it lies, without widening what SQL may touch."""
+        """Let DuckDB read a file without widening what SQL may touch: by a second name of it, else by a copy.
+
+        Raises: LedgerError when the disk is full; InputError when the file cannot be read.
+        """
         self.path.unlink(missing_ok=True)
-        self.path.symlink_to(target.resolve())
+        try:
+            self.path.hardlink_to(target.resolve())
+        except OSError:  # another disk, or not this user's file
+            try:
+                with target.open("rb") as file:
+                    self.write(iter(lambda: file.read(BUFFER_BYTES), b""))
+            except OSError as error:
+                msg = f"{target}: cannot be read ({error.strerror}); check the path and its permissions."
+                raise InputError(msg) from error
 
     def close(self) -> None:
         """Remove the slice."""

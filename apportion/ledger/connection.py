@@ -105,7 +105,9 @@ class Ledger:
 
     def session(self) -> Session:
         """A conversation of its own, for one thread."""
-        return Session(self._connection.cursor())
+        cursor = self._connection.cursor()
+        cursor.execute(f"USE {CATALOG}")  # cursors do not inherit it
+        return Session(cursor)
 
     @contextlib.contextmanager
     def transaction(self, session: Session | None = None) -> Iterator[Session]:
@@ -129,7 +131,8 @@ class Ledger:
         """Checkpoint and let go of the file."""
         with self._lock:
             with contextlib.suppress(duckdb.Error):
-                self._connection.close()
+                self._connection.execute(f"DETACH {CATALOG}")
+            self._connection.close()
             shutil.rmtree(self.work, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -155,8 +158,7 @@ def read_only(path: Path) -> Session:
     connection = duckdb.connect(":memory:", config=_LOCKED_DOWN)
     try:
         # Attached, not opened: DuckDB keeps one instance per opened path, and would hand a reader the file before it.
-        quoted = str(path).replace("'", "''")
-        connection.execute(f"ATTACH '{quoted}' AS results (READ_ONLY)")
+        connection.execute(f"ATTACH {_quoted(path)} AS results (READ_ONLY)")
         connection.execute("USE results")
         connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true")
     except duckdb.Error as error:
@@ -172,28 +174,42 @@ _LOCKED_DOWN: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
+CATALOG = "books"
+"""What DuckDB calls the attached ledger, whatever its file is called: by default a file named like one of its own schemas
+(`ledger.duckdb`, `raw.duckdb`) could not be queried."""
+
+_COMPANIONS = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
+"""Files that DuckDB keeps beside a database."""
+
+
 def _connect(path: Path, work: Path, *, threads: int | None, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config=_LOCKED_DOWN)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(str(path), config=_LOCKED_DOWN)
+        connection.execute(f"ATTACH {_quoted(path)} AS {CATALOG}")
         work.mkdir(exist_ok=True)
-    except (duckdb.Error, OSError) as error:
-        raise translated(error, path) from error
-    try:
         _sweep(work)
+        companions = ", ".join(_quoted(path.with_name(path.name + suffix)) for suffix in _COMPANIONS)
         connection.execute(f"SET memory_limit = '{memory_limit}'")
         if threads:
             connection.execute(f"SET threads = {threads:d}")
         connection.execute("SET TimeZone = 'UTC'")
-        quoted = str(work).replace("'", "''")
-        connection.execute(f"SET temp_directory = '{quoted}'")
-        connection.execute(f"SET allowed_directories = ['{quoted}']")
+        connection.execute(f"SET temp_directory = {_quoted(work)}")
+        connection.execute(f"SET allowed_directories = [{_quoted(work)}]")
+        connection.execute(f"SET allowed_paths = [{companions}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
+    except (duckdb.Error, OSError) as error:
+        connection.close()
+        raise translated(error, path) from error
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _sweep(work: Path) -> None:

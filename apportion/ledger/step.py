@@ -73,7 +73,10 @@ def parse(text: str, file: str) -> Query:
     for line in text.splitlines():
         found = re.match(r"--\s+(\w+):\s*(.*)$", line)
         more = re.match(r"--\s+(.+)$", line)
-        if found and found[1] not in fields:
+        if found and found[1] in fields:
+            msg = f"{file}: header has {found[1]} twice; expected once"
+            raise ValueError(msg)
+        if found:
             last = found[1]
             fields[last] = found[2].strip()
         elif more and last:
@@ -148,6 +151,10 @@ def _audit_grain(session: Session, step: Query, period: Period) -> None:
     window = f"WHERE {step.window} >= $period_start AND {step.window} < $period_end" if step.window else ""
     values = {"period_start": period.start, "period_end": period.end} if step.window else None
     keys = ", ".join(step.grain)
+    blank = " OR ".join(f"{key} IS NULL" for key in step.grain)
+    absent = session.rows(f"SELECT {keys} FROM (FROM {step.name} {window}) WHERE {blank} LIMIT 5", values)
+    if absent:
+        raise AuditFailed(step.name, "each_grain_is_known", absent)
     doubled = session.rows(
         f"SELECT {keys} FROM {step.name} {window} GROUP BY {keys} HAVING count(*) > 1 LIMIT 5", values
     )

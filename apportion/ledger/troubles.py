@@ -18,7 +18,7 @@ MEANINGS: Final = {
     r"No space left|disk is full|Could not write|could not write|File too large": """
         the disk is full ({said}); nothing of this batch was kept. Free some space and run the same command again:
         it continues where it stopped.""",
-    r"not a valid DuckDB database file|[Cc]orrupt|checksum": """
+    r"not a valid DuckDB database file|[Cc]orrupt|checksum|enough bytes|No more data remaining|MetadataReader": """
         this is not a ledger, or it is damaged ({said}); restore it from a backup,
         or point --ledger at the right file.""",
     r"Permission denied|Read-only file system": """

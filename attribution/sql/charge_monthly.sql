@@ -12,8 +12,8 @@ WITH line AS (
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
     UNION ALL
     SELECT
-        team, team_name, project, cost_center, 'self', 0, pool_no, 0, '', cost_kind, cause,
-        '', NULL, effective_cost_nano, allocation_method, confidence
+        team, team_name, project, cost_center, CASE WHEN cost_kind = 'idle' THEN 'self' ELSE '' END, 0, pool_no, 0, '',
+        cost_kind, cause, '', NULL, effective_cost_nano, allocation_method, confidence
     FROM attribution.settlement
     WHERE billing_period = $period_start::TIMESTAMP
 )

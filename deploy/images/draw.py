@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -21,9 +22,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         shown = subprocess.run(
             [sys.executable, "-m", "apportion", "demo", "--out", "demo"],
-            check=True, capture_output=True, text=True, cwd=folder,
-            env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(WIDTH), "PYTHONPATH": str(HERE.parent.parent)})
-    drawn = Console(record=True, width=WIDTH, file=open(os.devnull, "w", encoding="utf-8"))
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(WIDTH), "PYTHONPATH": str(HERE.parent.parent)},
+        )
+    drawn = Console(record=True, width=WIDTH, file=io.StringIO())
     drawn.print(Text.from_ansi("$ apportion demo\n" + shown.stdout))
     picture = drawn.export_svg(title="apportion demo")
     (HERE / "demo.svg").write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL), encoding="utf-8")

@@ -43,6 +43,7 @@ class Slice:
         first_line: how many line ends of the stream come before.
         records: how many are in it; blank lines do not count.
         sifted: the records one by one, where DuckDB would not count them as we do.
+        numbers: the records' numbers in their stream, where they do not follow one another.
         fault: why the whole slice is one rejected record, of which `data` is only the beginning.
         digest: SHA-256 of all bytes of such a record, hexadecimal.
     """
@@ -54,6 +55,7 @@ class Slice:
     first_line: int
     records: int
     sifted: tuple[Record, ...] | None = None
+    numbers: tuple[int, ...] = ()
     fault: str | None = None
     digest: str = ""
 

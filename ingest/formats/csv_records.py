@@ -74,7 +74,7 @@ def scan(data: bytes, read: Reader, delimiter: bytes, ending: Ending) -> tuple[l
             break
         end = end if end >= 0 else len(data)
         values = read(data[start:end])
-        if data.count(b'"', start, end) % 2 and opens(data[start:end], delimiter):
+        if data.find(b'"', start, end) >= 0 and opens(data[start:end], delimiter):
             closing = _closing(data, start, end, delimiter, ending)
             if closing is None and _waits(data[start:], read, ending):
                 break

@@ -37,6 +37,7 @@ class Format(Protocol):
         kind: what its records are.
         reads_arrays: whether a file may also be one JSON array of records.
         stands_alone: whether a record says the same wherever it stands: no header explains it, no line number names it.
+        time_form: how times have to be written, in words; empty for RFC 3339.
     """
 
     @property
@@ -57,6 +58,11 @@ class Format(Protocol):
     @property
     def stands_alone(self) -> bool:
         """Whether a record says the same wherever it stands."""
+        ...
+
+    @property
+    def time_form(self) -> str:
+        """How times have to be written, in words; empty for RFC 3339."""
         ...
 
     def view(self, spool: Path, file: str, header: bytes, *, sifted: bool) -> str:

@@ -63,6 +63,14 @@ class Mapped:
         """A CSV record needs its header, and an id may be made from a line number."""
         return self.mapping.format == "json" and not any(part.kind == "line" for part in self.mapping.event_id)
 
+    @property
+    def time_form(self) -> str:
+        """The mapping's own time format, where it is not one that carries its zone."""
+        time = self.mapping.time
+        if time.format == "iso" and time.zone is None:
+            return ""
+        return f"{time.format}{f' in zone {time.zone}' if time.zone else ''}, or correct time in [[sources]] {self.name}"
+
     def view(self, spool: Path, file: str, header: bytes, *, sifted: bool) -> str:
         """The canonical fields of every record, converted."""
         return projection.select(self.mapping, self._rows(spool, header, sifted=sifted), file)
@@ -97,18 +105,15 @@ class Mapped:
 
     def header(self, data: bytes) -> bytes:
         """The first line of a CSV that is not blank, and blank ones before it."""
-        if self.mapping.format == "json" or not data.strip():
+        if self.mapping.format == "json":
             return b""
+        if not data.strip():
+            return data
         end = data.find(b"\n", len(data) - len(data.lstrip())) + 1
         while end and data.count(b'"', 0, end) % 2:
             end = data.find(b"\n", end) + 1
         header = data[:end] if end else data
-        found = self._names(header)
-        for path in projection.paths(self.mapping):
-            if found.count(path[0]) != 1:
-                wrong = "no column is named" if path[0] not in found else "more than one column is named"
-                msg = f"{wrong} {path[0]!r}; the header has {', '.join(found)[:400]}. Correct [[sources]] {self.name}, or the file."
-                raise InputError(msg)
+        self._places(self._names(header))
         return header
 
     def kept(self, record: bytes, header: bytes, tags: frozenset[str]) -> bytes | None:
@@ -129,7 +134,7 @@ class Mapped:
 
     def _scan(self, data: bytes, header: bytes, ending: Ending) -> tuple[tuple[Record, ...], int]:
         columns = self._names(header)
-        wanted = [(f"v{number}", columns.index(keys[0])) for number, keys in enumerate(projection.paths(self.mapping), 1)]
+        wanted = [(f"v{number}", place) for number, place in enumerate(self._places(columns), 1)]
         spans, end = csv_records.scan(data, partial(self._read, len(columns)), self.mapping.delimiter.encode(), ending)
         records = []
         for span in spans:
@@ -149,6 +154,16 @@ class Mapped:
     def _names(self, header: bytes) -> list[str]:
         return next(csv.reader(io.StringIO(header.decode("utf-8", "replace").strip("\r\n")), delimiter=self.mapping.delimiter), [])
 
+    def _places(self, columns: list[str]) -> list[int]:
+        """Where the mapped columns stand in a row. Raises: InputError when one is absent, or there twice."""
+        wanted = [keys[0] for keys in projection.paths(self.mapping)]
+        for column in wanted:
+            if columns.count(column) != 1:
+                wrong = "more than one column is named" if column in columns else "no column is named"
+                msg = f"{wrong} {column!r}; the header has {', '.join(columns)[:400]}. Correct [[sources]] {self.name}, or the file."
+                raise InputError(msg)
+        return [columns.index(column) for column in wanted]
+
     def _rows(self, spool: Path, header: bytes, *, sifted: bool) -> str:
         """SQL of a table of the source's values: `v1`, `v2`, … in the order of `paths`, for JSON one list of them."""
         path, found = to.text(str(spool)), projection.paths(self.mapping)
@@ -162,7 +177,7 @@ class Mapped:
             return read_objects(spool, tuple(f"v{number}" for number in range(1, len(found) + 1)), "VARCHAR")
         columns = self._names(header)
         described = ", ".join(f"h{number}: 'VARCHAR'" for number in range(len(columns)))
-        picked = ", ".join(f"h{columns.index(keys[0])} AS v{number}" for number, keys in enumerate(found, 1))
+        picked = ", ".join(f"h{place} AS v{number}" for number, place in enumerate(self._places(columns), 1))
         return (
             f"(SELECT {picked} FROM read_csv({path}, header = false, auto_detect = false, columns = {{{described}}}, "
             f"delim = {to.text(self.mapping.delimiter)}, quote = '\"', escape = '\"', ignore_errors = true, "

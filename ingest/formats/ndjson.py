@@ -24,12 +24,14 @@ class Ndjson:
         kind: what its records are.
         reads_arrays: a file may also be one array.
         stands_alone: records name themselves.
+        time_form: RFC 3339.
     """
 
     name: str
     kind: Kind
     reads_arrays: bool = True
     stands_alone: bool = True
+    time_form: str = ""
 
     def view(self, spool: Path, file: str, header: bytes, *, sifted: bool) -> str:  # noqa: ARG002 - lines are lines
         """The canonical fields, each as a JSON value; a line that is no object is a row of NULLs."""

@@ -25,6 +25,7 @@ class Parquet:
         present: the file's columns that the contract knows, with their types.
         reads_arrays: never; rows are rows.
         stands_alone: rows name themselves.
+        time_form: RFC 3339, where times are text.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Parquet:
     present: dict[str, str]
     reads_arrays: bool = False
     stands_alone: bool = True
+    time_form: str = ""
 
     def view(self, spool: Path, file: str, header: bytes, *, sifted: bool) -> str:  # noqa: ARG002 - rows are rows
         """The rows from `slice_start` up to `slice_end`, each field as a JSON value."""

@@ -53,7 +53,7 @@ def _field(mapping: Mapping, column: str, file: str) -> str:
 def _column(mapping: Mapping, column: str, spec: ColumnSpec) -> str:
     found = _typed(mapping, column, _value(mapping, spec.path), spec.unit)
     if mapping.format == "json":
-        raw = f"{_place(mapping, spec.path)}::VARCHAR"
+        raw = f"({_place(mapping, spec.path)}::VARCHAR)"
         found = f"CASE WHEN {raw}[1] IN ('{{', '[') THEN {raw} ELSE {found} END"
     taken = [_inner(mapping, inner) for inner in mapping.minus.get(column, ())]
     if taken:
@@ -93,7 +93,7 @@ def _typed(mapping: Mapping, column: str, value: str, unit: str | None) -> str:
 
 
 def _template(mapping: Mapping, file: str) -> str:
-    pieces = {"file": to.text(file), "line": "(getvariable('first_record') + record_no)::VARCHAR"}
+    pieces = {"file": to.text(file), "line": "coalesce(getvariable('record_numbers')[record_no], getvariable('first_record') + record_no)::VARCHAR"}
     parts = [
         pieces.get(part.kind) or (to.text(part.text) if part.kind == "text" else _value(mapping, part.path))
         for part in mapping.event_id

@@ -43,7 +43,8 @@ def canonical(record: bytes, fields: Collection[str], tags: Collection[str]) -> 
     if found is None:
         return _readable(record, fields, tags)
     given = found.get("tags")
-    if _harmless(found, fields) and (not isinstance(given, dict) or _harmless(given, tags)):
+    others = {name: value for name, value in found.items() if name != "tags" or not isinstance(value, dict)}
+    if _harmless(others, fields) and (not isinstance(given, dict) or _harmless(given, tags)):
         return record
     members = [member(name, value) for name, value in found.items() if name in fields and name != "tags"]
     if isinstance(given, dict) and "tags" in fields:
@@ -110,8 +111,7 @@ def _text(kept: dict[str, object]) -> str:
 
 
 def _harmless(found: dict[str, object], names: Collection[str]) -> bool:
-    return all(
-        name in names and (not isinstance(value, dict | list) or name == "tags") for name, value in found.items())
+    return all(name in names and not isinstance(value, dict | list) for name, value in found.items())
 
 
 _OPENING = re.compile(rb"\s*\{")

@@ -25,9 +25,10 @@ END;
 CREATE OR REPLACE TEMP MACRO time_fault(name, raw, parsed) AS CASE
     WHEN raw IS NULL THEN 'missing_field: ' || name || ' is absent; it is required'
     WHEN raw[1] <> '"' THEN 'wrong_type: ' || name || ' is ' || shown(raw) || '; send RFC 3339 text such as 2026-10-01T12:00:00Z'
-    WHEN parsed IS NULL AND regexp_full_match(raw[2:-2], '\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?')
+    WHEN parsed IS NULL AND getvariable('time_form') = '' AND regexp_full_match(raw[2:-2], '\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?')
         THEN 'no_zone: ' || name || ' is ' || shown(raw) || ', without a zone; end it in Z or an offset'
-    WHEN parsed IS NULL THEN 'bad_time: ' || name || ' is ' || shown(raw) || '; send RFC 3339 text such as 2026-10-01T12:00:00Z'
+    WHEN parsed IS NULL THEN 'bad_time: ' || name || ' is ' || shown(raw) || '; send '
+        || coalesce(nullif(getvariable('time_form'), ''), 'RFC 3339 text such as 2026-10-01T12:00:00Z')
     WHEN parsed < getvariable('oldest') THEN 'too_old: ' || name || ' is ' || shown(raw) || '; nothing before ' || strftime(getvariable('oldest'), '%Y-%m-%dT%H:%M:%SZ') || ' is accepted here'
     WHEN parsed > getvariable('ahead') THEN 'too_far_ahead: ' || name || ' is ' || shown(raw) || ', more than a day ahead of ' || strftime(getvariable('arrival'), '%Y-%m-%dT%H:%M:%SZ')
 END;

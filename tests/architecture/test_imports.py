@@ -83,7 +83,7 @@ def plant(folder: Path, imports: Iterable[tuple[str, str]]) -> subprocess.Comple
 def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Contract name -> what import-linter says about it when every import of VIOLATIONS stands."""
     report = plant(tmp_path_factory.mktemp("planted"), [pair for pairs in VIOLATIONS.values() for pair in pairs])
-    assert report.returncode == 1, f"{report.stdout}\n{report.stderr}"
+    assert "Broken contracts" in report.stdout, f"{report.stdout}\n{report.stderr}"
     said = report.stdout.partition("Broken contracts")[2]
     parts = re.split(r"\n([^\n]+)\n-{5,}\n", said)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
@@ -97,7 +97,7 @@ def test_an_import_that_a_contract_forbids_is_caught(
     broken: dict[str, str], contract: str, importer: str, imported: str
 ) -> None:
     """Each rule is alive: a planted violation breaks its contract, and the report names who imports what."""
-    said = broken[CONTRACTS[contract]["name"]]
+    said = broken.get(CONTRACTS[contract]["name"], "this contract is kept")
 
     assert f"{importer} -> {imported} (l." in said, said
 

@@ -25,7 +25,6 @@ HOUR = "strftime(charge_period_start, '%Y-%m-%dT%H:00:00Z')"
 TRACES: dict[str, tuple[Callable[[], traces.Trace], Callable[[traces.Trace], fleets.Document]]] = {
     "azure": (traces.azure, fleets.azure), "agents": (traces.agent_sessions, fleets.agents),
     "tenants": (traces.tenants, fleets.tenants), "scale100": (lambda: traces.vllm_run(100), fleets.vllm),
-    "scale500": (lambda: traces.vllm_run(500), fleets.vllm),
 }
 BUSY_SECONDS = {100: "159.2984573416", 500: "64.24126821563"}
 """GPU-seconds by left rectangles, as the reference gives them."""

@@ -128,24 +128,6 @@ FROM ledger.job_run
 GROUP BY job;
 COMMENT ON VIEW export.job_runs IS 'how often each job ran and failed, and its last run';
 
-CREATE VIEW export.watermark AS
-WITH metered AS (
-    SELECT max(charge_period_start) + INTERVAL 1 HOUR AS reached FROM metering.metered_hour
-),
-reported AS (
-    SELECT series.source_no, max(usage.charge_period_start) + INTERVAL 1 HOUR AS reached
-    FROM metering.usage_hourly AS usage
-    JOIN raw.series AS series USING (series_no)
-    GROUP BY series.source_no
-)
-SELECT
-    least(
-        metered.reached,
-        (SELECT min(reported.reached) FROM reported WHERE reported.reached > metered.reached - INTERVAL 35 DAY)
-    )::TIMESTAMP AS watermark
-FROM metered;
-COMMENT ON VIEW export.watermark IS 'up to when figures are final: hours metered, and every source of the last 35 days seen past their end';
-
 CREATE VIEW export.sources AS
 SELECT source.source, max(usage.charge_period_start) AS last_hour
 FROM metering.usage_hourly AS usage
@@ -179,6 +161,8 @@ open_hour AS (
     SELECT charge_period_start FROM metering.refused_hour
     UNION ALL
     SELECT charge_period_start FROM missing
+    UNION ALL
+    SELECT last_hour FROM export.sources
 )
 SELECT
     metered.first_hour,
@@ -190,4 +174,4 @@ SELECT
     (SELECT max(policy_version) FROM book.policy) AS policy_version,
     (SELECT setting FROM book.setting WHERE name = 'billing_currency') AS billing_currency
 FROM metered;
-COMMENT ON VIEW export.progress IS 'one row: the watermark is the end of the metered hours before the first that is missing, dirty or refused';
+COMMENT ON VIEW export.progress IS 'one row: figures are final up to the watermark, the end of the metered hours before the first that is missing, dirty or refused, or in which some source was heard of last';

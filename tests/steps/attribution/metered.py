@@ -59,6 +59,9 @@ class Books:
         )
         if ("raw.caller", text) in self.numbered:
             return self.numbered["raw.caller", text]
+        found = self.session.rows("SELECT caller_no FROM raw.caller WHERE caller = $text", {"text": text})
+        if found:
+            return int(found[0][0])
         number = int(self.session.value("SELECT max(caller_no) + 1 FROM raw.caller"))
         self.session.do(
             "INSERT INTO raw.caller VALUES ($number, $text, $source, $principal, $namespace, $tags)",

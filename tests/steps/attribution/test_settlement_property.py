@@ -124,7 +124,7 @@ def write(books, month, idle_policy, over):
 
 @pytest.mark.parametrize("over", ["month", "hour"])
 @pytest.mark.parametrize("idle_policy", ["separate", "proportional", "even", "entitlement"])
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(month=months)
 def test_settlement_equals_plain_integers(books, idle_policy, over, month):
     """Teams bear what plain integers say; every move sums to zero; no idle is negative; the month costs what it cost."""
