@@ -47,7 +47,7 @@ def run(setting: Setting) -> list[Result]:
     assert plain.count(b"\n") >= series
     with (
         served_from_memory(plain) as floor, serve_in_thread("127.0.0.1", 0, page, lambda: "") as listener,
-        closing(socket.create_connection((listener.host, listener.port))) as ours,
+        closing(socket.create_connection((str(listener.host), listener.port))) as ours,
     ):
         seconds = rounds({
             "floor": lambda: scraped(floor, REQUEST % b"", len(plain)),

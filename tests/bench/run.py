@@ -2,8 +2,8 @@
 
 Usage: python tests/bench/run.py [--only NAME ...] [--scale small|full] [--rounds N] [--date YYYY-MM-DD] [--work DIR]
 
-Every benchmark runs in a process of its own on two cores. Full-scale ratios are added to history.json; a small run only
-shows that everything still works.
+Every benchmark runs in a process of its own on two cores. Full-scale ratios of at least five rounds are added to
+history.json; a smaller run only shows that everything still works.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ os.environ["PYTHONPATH"] = str(ROOT)
 from measure import THREADS, Result, Seconds, Setting, isolated  # noqa: E402 - after the path is known
 
 BENCHMARKS = ("ingest", "batch", "meter", "scrape", "whole", "help")
+ROUNDS_KEPT = 5
+"""Fewer make no median worth keeping."""
 HISTORY = Path(__file__).parent / "history.json"
 VERSIONS = ("duckdb", "pandas", "msgspec")
 
@@ -49,7 +51,7 @@ def main() -> int:
         for name in options.only or BENCHMARKS:
             found[name] = isolated(measured, name, setting)
             console.print(shown(name, found[name], setting))
-    if options.scale == "full":
+    if options.scale == "full" and options.rounds >= ROUNDS_KEPT:
         keep(HISTORY, entry(found, options.date))
     return 0
 

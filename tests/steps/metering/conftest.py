@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from apportion.domain.period import Period
 from apportion.ledger.connection import Ledger, Session
+from apportion.ledger.migrations import migrate
 from apportion.ledger.step import run
 from metering.meter import meter
 from metering.steps import STEPS
@@ -17,6 +18,14 @@ from tests.steps.metering.facts import Facts, load, moment
 from tests.steps.metering.reading import nothing
 
 Rows = list[tuple[Any, ...]]
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    """One ledger for the tests of a file: loading facts replaces whatever the test before left."""
+    with Ledger(tmp_path_factory.mktemp("metering") / "apportion.duckdb") as opened:
+        migrate(opened, FrozenClock())
+        yield opened
 
 
 @pytest.fixture

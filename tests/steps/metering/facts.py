@@ -156,7 +156,7 @@ def load(session: Session, facts: Facts) -> None:
     models = [d for deployment in facts.deployments for d in deployment.models] + [e.model for e in facts.events]
     models += [name for alias in facts.aliases for name in (alias.alias, alias.model)]
     model_no = _dictionary(session, "book.model", models)
-    pool_no = _dictionary(session, "book.pool_key", [p.id for p in facts.pools] + [r.pool for r in facts.rates])
+    pool_no = _dictionary(session, "book.pool_key", [p.id for p in facts.pools] + [part.pool for part in (*facts.rates, *facts.deployments)])
     deployment_no = _dictionary(session, "book.deployment_key", [d.id for d in facts.deployments])
     _insert(session, "book.pool", [[pool_no[p.id], "H100", p.gpus, *_dates(p)] for p in facts.pools])
     for d in facts.deployments:

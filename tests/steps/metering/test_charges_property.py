@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from apportion.ledger.connection import Ledger
-from apportion.ledger.migrations import migrate
 from metering.meter import meter
 from tests.frozen import FrozenClock
 from tests.steps.metering import pencil
 from tests.steps.metering.facts import HOUR, load, moment
 from tests.steps.metering.random_fleet import END, START, fleet
 from tests.steps.metering.reading import charges, nothing
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    """One ledger for every example: each replaces what the one before left."""
-    with Ledger(tmp_path_factory.mktemp("property") / "apportion.duckdb") as opened:
-        migrate(opened, FrozenClock())
-        yield opened
 
 
 @settings(max_examples=20)
