@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
         print_json({"out": str(folder), "status": status.status(results)})
         return 0
     chargeback.show(teams, screen)
+    screen.print()
     status.show(status.status(results), screen)
     screen.print(
         f"\nLook at {folder}/: chargeback-2026-10.csv, apportion.toml, usage.ndjson. Then try, in that folder:\n"

@@ -29,7 +29,7 @@ def main() -> None:
             env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(WIDTH), "PYTHONPATH": str(HERE.parent.parent)},
         )
     drawn = Console(record=True, width=WIDTH, file=io.StringIO())
-    drawn.print(Text.from_ansi("$ apportion demo\n" + shown.stdout))
+    drawn.print(Text.from_ansi("$ apportion demo\n" + shown.stdout.replace(f"{folder}/", "")))
     picture = drawn.export_svg(title="apportion demo")
     (HERE / "demo.svg").write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL), encoding="utf-8")
 

@@ -169,7 +169,7 @@ SELECT
     least(metered.last_hour + INTERVAL 1 HOUR,
         (SELECT min(charge_period_start) FROM open_hour WHERE charge_period_start >= metered.first_hour)) AS watermark,
     metered.metered_hours,
-    (SELECT count(*) FROM dirty) AS dirty_hours,
+    (SELECT count(*) FROM dirty SEMI JOIN metering.metered_hour USING (charge_period_start)) AS dirty_hours,
     (SELECT count(*) FROM metering.refused_hour) AS refused_hours,
     (SELECT max(policy_version) FROM book.policy) AS policy_version,
     (SELECT setting FROM book.setting WHERE name = 'billing_currency') AS billing_currency
