@@ -140,16 +140,15 @@ class Pipeline:
         progress: Callable[[int, int], None] | None = None,
     ) -> MeterReport:
         """Sync the config, meter what is due, settle its months, and publish the results."""
-        synced = self.sync()
+        self.sync()
         limit = self.config.prometheus.max_label_sets
 
         def settle(session: Session, period: Period) -> None:
             attribute(session, period, self.clock, max_label_sets=limit)
 
         report = meter(self.ledger, self.clock, settle=settle, since=since, until=until, progress=progress)
-        if synced.reattribute or synced.changed:
-            with self.ledger.transaction() as session:
-                reattribute(session, self.clock, max_label_sets=limit)
+        with self.ledger.transaction() as session:  # months that still follow another directory or policy
+            reattribute(session, self.clock, max_label_sets=limit)
         self.publish()
         return report
 
