@@ -10,6 +10,7 @@ from pathlib import Path
 from apportion.domain.clock import Clock
 from apportion.domain.errors import InputError, LedgerError
 from apportion.ledger.connection import Ledger, Session
+from ingest.bench import Bench
 from ingest.collectors import slices
 from ingest.collectors.cutting import Position
 from ingest.collectors.files import FileCollector, stream_name
@@ -17,7 +18,6 @@ from ingest.formats import parquet
 from ingest.formats.format import Format
 from ingest.land import Lander, Rules
 from ingest.outcome import Outcome
-from ingest.spool import Spool
 
 PARQUET_MAGIC = b"PAR1"
 FOOTER_BYTES = 64 * 1024
@@ -26,17 +26,33 @@ Progress = Callable[[int, int, Outcome], None]
 
 
 def ingest_file(
-    ledger: Ledger, path: Path, format_: Format, rules: Rules, clock: Clock, *, progress: Progress | None = None,
+    ledger: Ledger,
+    path: Path,
+    format_: Format,
+    rules: Rules,
+    clock: Clock,
+    *,
+    progress: Progress | None = None,
+    bench: Bench | None = None,
 ) -> tuple[Outcome, list[str]]:
     """Land what a file has beyond what the ledger has read of it.
+
+    Args:
+        ledger: to land in.
+        path: of the file.
+        format_: what it says.
+        rules: what is believed.
+        clock: says when it arrives.
+        progress: is told after each slice.
+        bench: of the format's kind, for whoever lands many files.
 
     Returns: what became of the records read now, and sentences about the file itself.
     Raises: InputError when the file cannot be read; what was landed before stays.
     """
     if _is_parquet(path):
-        return _ingest_parquet(ledger, path, format_, rules, clock, progress=progress)
+        return _ingest_parquet(ledger, path, format_, rules, clock, progress=progress, bench=bench)
     collector = FileCollector(path, format_)
-    lander = Lander(ledger, format_, rules, clock, stream=collector.stream, file=path.name)
+    lander = Lander(ledger, format_, rules, clock, stream=collector.stream, file=path.name, bench=bench)
     total = Outcome()
     try:
         for piece in collector.slices(position(ledger.session(), collector.stream)):
@@ -50,7 +66,9 @@ def ingest_file(
 
 def position(session: Session, stream: str) -> Position:
     """How far the ledger has read a stream; its beginning where it never did."""
-    known = session.rows("SELECT position, records, evidence FROM raw.stream_position WHERE stream = $stream", {"stream": stream})
+    known = session.rows(
+        "SELECT position, records, evidence FROM raw.stream_position WHERE stream = $stream", {"stream": stream}
+    )
     if not known:
         return Position()
     offset, records, evidence = known[0]
@@ -66,20 +84,29 @@ def _is_parquet(path: Path) -> bool:
 
 
 def _ingest_parquet(
-    ledger: Ledger, path: Path, format_: Format, rules: Rules, clock: Clock, *, progress: Progress | None,
+    ledger: Ledger,
+    path: Path,
+    format_: Format,
+    rules: Rules,
+    clock: Clock,
+    *,
+    progress: Progress | None,
+    bench: Bench | None,
 ) -> tuple[Outcome, list[str]]:
     stream, contents = stream_name(path, format_), _contents(path)
-    known = ledger.session().rows("SELECT position, evidence FROM raw.stream_position WHERE stream = $stream", {"stream": stream})
+    known = ledger.session().rows(
+        "SELECT position, evidence FROM raw.stream_position WHERE stream = $stream", {"stream": stream}
+    )
     read = json.loads(known[0][1]) if known else {}
     start = known[0][0] if read.get("contents") == contents else 0
     if start and start == read["rows"]:
         return Outcome(), []
-    spool = Spool(ledger.work, f"rows-{id(known)}")
+    own = bench or Bench(ledger, format_.kind)
     total = Outcome()
     try:
-        spool.link(path)
-        canonical, rows = parquet.inspect(ledger.session(), format_.kind, spool.path, path)
-        lander = Lander(ledger, canonical, rules, clock, stream=stream, file=path.name, spool=spool)
+        own.spool.link(path)
+        canonical, rows = parquet.inspect(own.session, format_.kind, own.spool.path, path)
+        lander = Lander(ledger, canonical, rules, clock, stream=stream, file=path.name, bench=own)
         evidence = json.dumps({"contents": contents, "rows": rows})
         for first in range(start, rows, slices.SLICE_RECORDS):
             end = min(rows, first + slices.SLICE_RECORDS)
@@ -91,7 +118,7 @@ def _ingest_parquet(
             raise parquet.unreadable(path, error) from error
         raise
     finally:
-        spool.close()
+        own.close()
     if known and not start:
         return total, [f"{path}: not the file that was read before; read from its start, known events are recognised."]
     return total, []

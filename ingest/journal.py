@@ -9,11 +9,24 @@ from ingest.outcome import Outcome
 
 def enter(session: Session, kind: str, format_name: str, stream: str, piece: Slice, outcome: Outcome) -> None:
     """One row of raw.batch."""
-    session.do(_BATCH, {
-        "kind": kind, "format": format_name, "stream": stream, "start": piece.start, "end": piece.end,
-        "received": outcome.received, "landed": outcome.landed, "duplicates": outcome.duplicates,
-        "superseded": outcome.superseded, "conflicts": outcome.conflicts, "rejected": outcome.rejected,
-        "skewed": outcome.skewed, "dropped_tags": outcome.dropped_tags})
+    session.do(
+        _BATCH,
+        {
+            "kind": kind,
+            "format": format_name,
+            "stream": stream,
+            "start": piece.start,
+            "end": piece.end,
+            "received": outcome.received,
+            "landed": outcome.landed,
+            "duplicates": outcome.duplicates,
+            "superseded": outcome.superseded,
+            "conflicts": outcome.conflicts,
+            "rejected": outcome.rejected,
+            "skewed": outcome.skewed,
+            "dropped_tags": outcome.dropped_tags,
+        },
+    )
 
 
 def move(session: Session, stream: str, piece: Slice, outcome: Outcome, evidence: str) -> None:

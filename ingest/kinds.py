@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 
-COUNTS = ("uncached_input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens", "requests", "revision")
+COUNTS = (
+    "uncached_input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "requests",
+    "revision",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +52,88 @@ def _sql(file: str) -> str:
 
 
 USAGE = Kind(
-    name="usage", time="occurred_at", identity="event_id", skews=True,
+    name="usage",
+    time="occurred_at",
+    identity="event_id",
+    skews=True,
     columns=(
-        "event_id", "source", "occurred_at", "model", "provider", "cluster", "deployment", "replica", "principal", "namespace",
-        "tags", "revision", "trace_id", "session_id", "uncached_input_tokens", "cache_read_tokens", "cache_write_tokens",
-        "output_tokens", "reasoning_tokens", "requests", "ttft_ms", "duration_ms", "queue_ms", "status", "usage_quality", "tier",
-        "language", "region",
+        "event_id",
+        "source",
+        "occurred_at",
+        "model",
+        "provider",
+        "cluster",
+        "deployment",
+        "replica",
+        "principal",
+        "namespace",
+        "tags",
+        "revision",
+        "trace_id",
+        "session_id",
+        "uncached_input_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "requests",
+        "ttft_ms",
+        "duration_ms",
+        "queue_ms",
+        "status",
+        "usage_quality",
+        "tier",
+        "language",
+        "region",
     ),
-    texts=frozenset({
-        "event_id", "source", "model", "provider", "cluster", "deployment", "replica", "principal", "namespace", "trace_id",
-        "session_id", "status", "usage_quality", "tier", "language", "region",
-    }),
+    texts=frozenset(
+        {
+            "event_id",
+            "source",
+            "model",
+            "provider",
+            "cluster",
+            "deployment",
+            "replica",
+            "principal",
+            "namespace",
+            "trace_id",
+            "session_id",
+            "status",
+            "usage_quality",
+            "tier",
+            "language",
+            "region",
+        }
+    ),
 )
 
 GPU = Kind(
-    name="gpu", time="sampled_at", identity="gpu_uuid",
+    name="gpu",
+    time="sampled_at",
+    identity="gpu_uuid",
     columns=(
-        "sampled_at", "gpu_uuid", "gpu", "cluster", "node", "deployment", "namespace", "pod", "container", "mig_profile",
-        "active_ratio", "sm_active_ratio", "tensor_active_ratio", "dram_active_ratio", "memory_used_bytes", "power_watts",
+        "sampled_at",
+        "gpu_uuid",
+        "gpu",
+        "cluster",
+        "node",
+        "deployment",
+        "namespace",
+        "pod",
+        "container",
+        "mig_profile",
+        "active_ratio",
+        "sm_active_ratio",
+        "tensor_active_ratio",
+        "dram_active_ratio",
+        "memory_used_bytes",
+        "power_watts",
         "energy_joules",
     ),
-    texts=frozenset({"gpu_uuid", "gpu", "cluster", "node", "deployment", "namespace", "pod", "container", "mig_profile"}),
+    texts=frozenset(
+        {"gpu_uuid", "gpu", "cluster", "node", "deployment", "namespace", "pod", "container", "mig_profile"}
+    ),
 )
 
 KINDS = {kind.name: kind for kind in (USAGE, GPU)}

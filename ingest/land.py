@@ -24,17 +24,14 @@ from apportion.domain.tokens import TOKENS_MAX
 from apportion.ledger import dictionary
 from apportion.ledger.connection import Ledger, Session
 from ingest import journal
+from ingest.bench import Bench
 from ingest.collectors.slices import Slice
 from ingest.formats.format import Format
-from ingest.kinds import KINDS
 from ingest.outcome import Outcome
 from ingest.rejections import Rejection, judged_again, quarantine
-from ingest.spool import Spool
 from ingest.unlanded import UncountedError, unlanded
 
 AHEAD = timedelta(days=1)
-KNOWN_SERIES_MAX = 1_000_000
-"""Combinations a session remembers before it starts over; the ledger's own dictionary keeps them all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,20 +57,27 @@ class Lander:
     """Lands the slices of one stream, in order."""
 
     def __init__(
-        self, ledger: Ledger, format_: Format, rules: Rules, clock: Clock, *, stream: str, file: str,
-        spool: Spool | None = None,
+        self,
+        ledger: Ledger,
+        format_: Format,
+        rules: Rules,
+        clock: Clock,
+        *,
+        stream: str,
+        file: str,
+        bench: Bench | None = None,
     ) -> None:
         self._ledger, self._format, self._rules, self._clock = ledger, format_, rules, clock
         self._kind = format_.kind
         self._stream, self._file = stream, file
-        self._session = ledger.session()
-        self._spool = spool or Spool(ledger.work, f"{self._kind.name}-{id(self)}")
-        self._viewed: str | None = None
+        self._bench, self._keeps_bench = bench or Bench(ledger, self._kind), bench is not None
+        self._bench.prepare(rules.tags)
         self._replacing: tuple[int, ...] = ()
 
     def close(self) -> None:
-        """Remove the spool."""
-        self._spool.close()
+        """Remove the spool, unless the bench is somebody's who goes on using it."""
+        if not self._keeps_bench:
+            self._bench.close()
 
     def land(self, piece: Slice, header: bytes, evidence: str, *, replacing: tuple[int, ...] = ()) -> Outcome:
         """Commit one slice.
@@ -90,7 +94,7 @@ class Lander:
         if piece.fault is not None:
             return self._reject(piece, piece.fault, header, evidence)
         if piece.sifted is None:
-            self._spool.write([piece.data])
+            self._bench.spool.write([piece.data])
             try:
                 return self._attempt(piece, header, evidence)
             except UncountedError:
@@ -99,7 +103,7 @@ class Lander:
                 if not str(error).startswith("InvalidInputException"):
                     raise
                 piece = self._sifted(piece, header)  # one record that DuckDB refuses to read fails the whole statement
-        self._spool.write(record.row + b"\n" for record in piece.sifted or ())
+        self._bench.spool.write(record.row + b"\n" for record in piece.sifted or ())
         try:
             return self._attempt(piece, header, evidence)
         except UncountedError as error:
@@ -119,31 +123,44 @@ class Lander:
         return self._attempt(piece, b"", evidence)
 
     def _attempt(self, piece: Slice, header: bytes, evidence: str) -> Outcome:
-        self._read_as(header, sifted=piece.sifted is not None)
+        self._bench.read_as(
+            self._format.view(self._bench.spool.path, self._file, header, sifted=piece.sifted is not None)
+        )
         try:
             return self._in_transaction(piece, header, evidence, careful=False)
         except _ClashError:
             return self._in_transaction(piece, header, evidence, careful=True)
 
     def _in_transaction(self, piece: Slice, header: bytes, evidence: str, *, careful: bool) -> Outcome:
-        with self._ledger.transaction(self._session) as session:
+        with self._ledger.transaction(self._bench.session) as session:
             self._prepare(session, piece)
             outcome = self._carefully(session) if careful else self._optimistically(session, piece.records)
             rejections: list[Rejection] = []
             if outcome.received != piece.records or outcome.conflicts:
                 rejections = unlanded(
-                    session, self._format, self._spool.path, piece, header, piece.records - outcome.received, self._rules.tags)
+                    session,
+                    self._format,
+                    self._bench.spool.path,
+                    piece,
+                    header,
+                    piece.records - outcome.received,
+                    self._rules.tags,
+                )
             self._record(session, piece, outcome, rejections, evidence)
         return outcome
 
     def _reject(self, piece: Slice, fault: str, header: bytes, evidence: str) -> Outcome:
         """Commit a record that was passed over."""
-        self._prepare_session()
         rejection = Rejection(
-            record=piece.first_record + 1, line=piece.first_line + 1, fault=fault, source="", digest=piece.digest,
-            kept=self._format.kept(piece.data, header, self._rules.tags))
+            record=piece.first_record + 1,
+            line=piece.first_line + 1,
+            fault=fault,
+            source="",
+            digest=piece.digest,
+            kept=self._format.kept(piece.data, header, self._rules.tags),
+        )
         outcome = Outcome()
-        with self._ledger.transaction(self._session) as session:
+        with self._ledger.transaction(self._bench.session) as session:
             self._prepare(session, piece)
             self._record(session, piece, outcome, [rejection], evidence)
         return outcome
@@ -151,44 +168,26 @@ class Lander:
     def _prepare(self, session: Session, piece: Slice) -> None:
         arrival = self._clock.now()
         for name, value in {
-            "arrival": arrival, "ahead": arrival + AHEAD, "oldest": self._rules.oldest,
+            "arrival": arrival,
+            "ahead": arrival + AHEAD,
+            "oldest": self._rules.oldest,
             "batch_no": session.value("SELECT coalesce(max(batch_no), 0) + 1 FROM raw.batch"),
-            "tokens_max": TOKENS_MAX, "tag_allow_list": sorted(self._rules.tags), "hold_us": self._rules.sample_hold // MICROSECOND,
-            "careful": False, "time_form": self._format.time_form, "first_record": piece.first_record, "slice_start": piece.start, "slice_end": piece.end,
+            "tokens_max": TOKENS_MAX,
+            "tag_allow_list": sorted(self._rules.tags),
+            "hold_us": self._rules.sample_hold // MICROSECOND,
+            "careful": False,
+            "time_form": self._format.time_form,
+            "first_record": piece.first_record,
+            "slice_start": piece.start,
+            "slice_end": piece.end,
         }.items():
             session.do(f"SET VARIABLE {name} = $value", {"value": value})
         session.do("SET VARIABLE record_numbers = $numbers::BIGINT[]", {"numbers": list(piece.numbers)})
 
-    def _prepare_session(self) -> None:
-        """Once per session: how records are decoded, and which combinations of dimensions it has met."""
-        if self._viewed is not None:
-            return
-        for kind in KINDS.values():
-            self._session.do(kind.sql("decoded"))
-            self._session.do(kind.sql("faults"))
-        self._session.do(
-            "CREATE OR REPLACE TEMP TABLE known_series (series_key VARCHAR, series_no INTEGER, source_no INTEGER, "
-            "fault VARCHAR, dropped_tags BIGINT, learned INTEGER)")
-        self._session.do("SET VARIABLE record_numbers = []::BIGINT[]")
-        self._viewed = ""
-
-    def _read_as(self, header: bytes, *, sifted: bool) -> None:
-        """Point `incoming` at the spool as it is written now."""
-        self._prepare_session()
-        view = self._format.view(self._spool.path, self._file, header, sifted=sifted)
-        if view != self._viewed:
-            self._session.do(f"CREATE OR REPLACE TEMP VIEW incoming AS {view}")
-            self._session.do("CREATE OR REPLACE TEMP VIEW numbered AS SELECT row_number() OVER () AS record, * FROM incoming")
-            self._viewed = view
-
     def _optimistically(self, session: Session, records: int) -> Outcome:
-        batch, known = session.row("SELECT getvariable('batch_no'), count(*) FROM known_series")
-        if known > KNOWN_SERIES_MAX:
-            known = 0
-            session.do("DELETE FROM known_series")
+        batch, known = session.value("SELECT getvariable('batch_no')"), self._bench.known()
         landed = session.do(self._kind.sql("land"), {"first": 0, "last": batch - 1}) if known else 0
-        if landed < records:
-            self._learn_series(session)
+        if landed < records and self._learn_series(session):
             landed += session.do(self._kind.sql("land"), {"first": batch, "last": batch})
         outcome = Outcome(received=landed, landed=landed)
         if landed:
@@ -204,28 +203,38 @@ class Lander:
 
     def _carefully(self, session: Session) -> Outcome:
         self._learn_series(session)
-        first, last = session.row(
-            f"SELECT min(claimed_at), max(claimed_at) FROM decoded_{self._kind.name}('incoming') WHERE sound")
-        session.do("SET VARIABLE window_start = $at", {"at": min(hour_of(first), hour_of(self._clock.now())) - HOUR})
-        session.do("SET VARIABLE window_end = $at", {"at": hour_of(last) + 2 * HOUR})
         session.do("SET VARIABLE careful = true")
         session.do(self._kind.sql("staged"))
         written = session.do(self._kind.sql("careful"))
-        skewed = written if self._kind.skews else session.row(self._kind.sql("batch"))[3]  # what it writes last are those
-        verdicts = {str(row[0]): int(row[1]) for row in session.rows("SELECT outcome, count(*) FROM verdict GROUP BY ALL")}
+        skewed = (
+            written if self._kind.skews else session.row(self._kind.sql("batch"))[3]
+        )  # what it writes last are those
+        verdicts = {
+            str(row[0]): int(row[1]) for row in session.rows("SELECT outcome, count(*) FROM verdict GROUP BY ALL")
+        }
         return Outcome(
-            received=sum(verdicts.values()), landed=verdicts.get("landed", 0), duplicates=verdicts.get("duplicate", 0),
-            superseded=verdicts.get("superseded", 0), conflicts=verdicts.get("conflict", 0), skewed=skewed)
+            received=sum(verdicts.values()),
+            landed=verdicts.get("landed", 0),
+            duplicates=verdicts.get("duplicate", 0),
+            superseded=verdicts.get("superseded", 0),
+            conflicts=verdicts.get("conflict", 0),
+            skewed=skewed,
+        )
 
-    def _learn_series(self, session: Session) -> None:
-        session.do(self._kind.sql("fresh"))
+    def _learn_series(self, session: Session) -> bool:
+        """Number and judge combinations of dimensions that the session has not met. Returns: whether there were any."""
+        if not session.do(self._kind.sql("fresh")):
+            return False
         session.do(self._kind.sql("series_judged"))
         if self._kind.name == "usage":
             models = session.rows("SELECT DISTINCT model FROM judged_series WHERE fault IS NULL")
             dictionary.numbers(session, "book.model", [row[0] for row in models])
         session.do(self._kind.sql("series"))
+        return True
 
-    def _record(self, session: Session, piece: Slice, outcome: Outcome, rejections: list[Rejection], evidence: str) -> None:
+    def _record(
+        self, session: Session, piece: Slice, outcome: Outcome, rejections: list[Rejection], evidence: str
+    ) -> None:
         """Write down what became of the slice, beside the rows themselves."""
         rejected = [rejection for rejection in rejections if rejection.reason != "conflict"]
         outcome.rejected = len(rejected)

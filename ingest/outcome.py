@@ -36,14 +36,29 @@ class Outcome:
 
     def add(self, other: Outcome) -> None:
         """Count another batch in."""
-        for name in ("received", "landed", "duplicates", "superseded", "conflicts", "rejected", "skewed", "dropped_tags"):
+        for name in (
+            "received",
+            "landed",
+            "duplicates",
+            "superseded",
+            "conflicts",
+            "rejected",
+            "skewed",
+            "dropped_tags",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.rejections.update(other.rejections)
 
     def as_dict(self) -> dict[str, object]:
         """The counts under the names that `ingest --json` prints."""
         return {
-            "received": self.received, "landed": self.landed, "duplicates": self.duplicates, "superseded": self.superseded,
-            "conflicts": self.conflicts, "rejected": self.rejected, "skewed": self.skewed, "dropped_tags": self.dropped_tags,
+            "received": self.received,
+            "landed": self.landed,
+            "duplicates": self.duplicates,
+            "superseded": self.superseded,
+            "conflicts": self.conflicts,
+            "rejected": self.rejected,
+            "skewed": self.skewed,
+            "dropped_tags": self.dropped_tags,
             "rejections": dict(sorted(self.rejections.items())),
         }

@@ -57,9 +57,17 @@ def _groups(rejections: Sequence[Rejection]) -> Iterator[list[str]]:
     group: list[str] = []
     size = 0
     for r in sorted(rejections, key=lambda rejection: rejection.record):
-        row = json.dumps({
-            "record": r.record, "line": r.line, "source": r.source, "reason": r.reason, "detail": r.detail, "digest": r.digest,
-            "bytes": None if r.kept is None else r.kept[:BYTES_MAX].hex()})
+        row = json.dumps(
+            {
+                "record": r.record,
+                "line": r.line,
+                "source": r.source,
+                "reason": r.reason,
+                "detail": r.detail,
+                "digest": r.digest,
+                "bytes": None if r.kept is None else r.kept[:BYTES_MAX].hex(),
+            }
+        )
         group.append(row)
         size += len(row)
         if size > GROUP_BYTES:
@@ -90,7 +98,8 @@ def judged_again(session: Session, numbers: Sequence[int], rejections: Sequence[
     """
     session.do(
         "UPDATE raw.rejection SET replayed_at = getvariable('arrival') WHERE rejection_no IN (SELECT unnest($numbers::BIGINT[]))",
-        {"numbers": list(numbers)})
+        {"numbers": list(numbers)},
+    )
     still = [{"number": numbers[r.record - 1], "reason": r.reason, "detail": r.detail} for r in rejections]
     session.do(
         """
@@ -98,7 +107,8 @@ def judged_again(session: Session, numbers: Sequence[int], rejections: Sequence[
         FROM (SELECT unnest(from_json($still, '[{"number": "BIGINT", "reason": "VARCHAR", "detail": "VARCHAR"}]')) AS entry) AS judged
         WHERE rejection_no = entry.number
         """,
-        {"still": json.dumps(still)})
+        {"still": json.dumps(still)},
+    )
 
 
 def expire(ledger: Ledger, clock: Clock) -> int:
@@ -106,4 +116,5 @@ def expire(ledger: Ledger, clock: Clock) -> int:
     with ledger.transaction() as session:
         return session.do(
             "UPDATE raw.rejection SET bytes = NULL WHERE bytes IS NOT NULL AND rejected_at < $oldest",
-            {"oldest": clock.now() - timedelta(days=KEEP_DAYS)})
+            {"oldest": clock.now() - timedelta(days=KEEP_DAYS)},
+        )

@@ -24,7 +24,10 @@ RECORDS_AT_ONCE = 2_000
 
 
 def replay(
-    ledger: Ledger, format_of: Callable[[str], Format | None], rules: Rules, clock: Clock,
+    ledger: Ledger,
+    format_of: Callable[[str], Format | None],
+    rules: Rules,
+    clock: Clock,
 ) -> tuple[Outcome, list[str]]:
     """Land what can now be landed of the quarantine.
 
@@ -35,12 +38,15 @@ def replay(
     for format_name, stream, header, records, outdated in session.rows(_GROUPS, {"bytes_max": BYTES_MAX}):
         format_ = format_of(format_name)
         if format_ is None:
-            notes.append(f"{records} records of format {format_name} wait: the config has no [[sources]] of that name any more.")
+            notes.append(
+                f"{records} records of format {format_name} wait: the config has no [[sources]] of that name any more."
+            )
             continue
         if outdated and not format_.stands_alone:
             notes.append(
                 f"{outdated} records of {stream} wait: the file was replaced since, and what they said may no longer hold; what is "
-                "still wrong in it has been quarantined anew.")
+                "still wrong in it has been quarantined anew."
+            )
         file = stream.rsplit("#", 1)[0].rsplit("/", 1)[-1]
         lander = Lander(ledger, format_, rules, clock, stream=stream, file=file)
         try:
@@ -54,11 +60,16 @@ def replay(
 
 
 def _slices(
-    session: Session, format_: Format, of: dict[str, Any], header: bytes,
+    session: Session,
+    format_: Format,
+    of: dict[str, Any],
+    header: bytes,
 ) -> Iterator[tuple[Slice, tuple[int, ...]]]:
     """The waiting records of a stream, each told apart by itself, with the numbers of their rejections."""
     last = 0
-    while rows := session.rows(_WAITING, {**of, "last": last, "bytes_max": BYTES_MAX, "outdated": format_.stands_alone}):
+    while rows := session.rows(
+        _WAITING, {**of, "last": last, "bytes_max": BYTES_MAX, "outdated": format_.stands_alone}
+    ):
         last = rows[-1][0]
         records: list[Record] = []
         kept: list[tuple[int, int]] = []
@@ -72,8 +83,15 @@ def _slices(
                 data += record + b"\n"
         if records:
             piece = Slice(
-                data=data, start=0, end=0, first_record=0, first_line=0, records=len(records), sifted=tuple(records),
-                numbers=tuple(record_number for _, record_number in kept))
+                data=data,
+                start=0,
+                end=0,
+                first_record=0,
+                first_line=0,
+                records=len(records),
+                sifted=tuple(records),
+                numbers=tuple(record_number for _, record_number in kept),
+            )
             yield piece, tuple(number for number, _ in kept)
 
 
@@ -96,18 +114,24 @@ waiting AS (
 )
 """
 
-_GROUPS = _REPLAYABLE + """
+_GROUPS = (
+    _REPLAYABLE
+    + """
 SELECT waiting.format, waiting.stream, coalesce(position.evidence->>'$.header', ''), count(*), count(*) FILTER (waiting.is_outdated)
 FROM waiting
 LEFT JOIN raw.stream_position AS position USING (stream) -- NULL: the stream left no position
 GROUP BY ALL
 ORDER BY ALL
 """
+)
 
-_WAITING = _REPLAYABLE + f"""
+_WAITING = (
+    _REPLAYABLE
+    + f"""
 SELECT rejection_no, record, bytes
 FROM waiting
 WHERE format = $format AND stream = $stream AND rejection_no > $last AND ($outdated OR NOT is_outdated)
 ORDER BY rejection_no
 LIMIT {RECORDS_AT_ONCE}
 """
+)

@@ -30,7 +30,13 @@ class _Located:
 
 
 def unlanded(
-    session: Session, format_: Format, spool: Path, piece: Slice, header: bytes, expected: int, tags: frozenset[str],
+    session: Session,
+    format_: Format,
+    spool: Path,
+    piece: Slice,
+    header: bytes,
+    expected: int,
+    tags: frozenset[str],
 ) -> list[Rejection]:
     """Rejected and conflicting records of the slice that is being landed.
 
@@ -66,14 +72,28 @@ _CONFLICT = "conflict: same id and revision as a record that landed first, with 
 
 
 def _rejection(
-    format_: Format, piece: Slice, number: int, record: _Located, fault: str, source: str, header: bytes, tags: frozenset[str],
+    format_: Format,
+    piece: Slice,
+    number: int,
+    record: _Located,
+    fault: str,
+    source: str,
+    header: bytes,
+    tags: frozenset[str],
 ) -> Rejection:
     return Rejection(
-        record=piece.first_record + number, line=record.line, fault=fault, source=source,
-        digest=hashlib.sha256(record.data).hexdigest(), kept=format_.kept(record.data, header, tags))
+        record=piece.first_record + number,
+        line=record.line,
+        fault=fault,
+        source=source,
+        digest=hashlib.sha256(record.data).hexdigest(),
+        kept=format_.kept(record.data, header, tags),
+    )
 
 
-def _located(session: Session, format_: Format, spool: Path, piece: Slice, numbers: Collection[int]) -> dict[int, _Located]:
+def _located(
+    session: Session, format_: Format, spool: Path, piece: Slice, numbers: Collection[int]
+) -> dict[int, _Located]:
     """Records of the slice by their number in it, from 1."""
     wanted = set(numbers)
     if not wanted:
@@ -83,13 +103,17 @@ def _located(session: Session, format_: Format, spool: Path, piece: Slice, numbe
         return {number: _Located(piece.start + number, rows[piece.start + number - 1]) for number in wanted}
     if piece.sifted is not None:
         found = {
-            number: _Located(piece.first_line + record.line_ends + 1, piece.data[record.start : record.end], record.fault)
-            for number, record in enumerate(piece.sifted, 1) if number in wanted
+            number: _Located(
+                piece.first_line + record.line_ends + 1, piece.data[record.start : record.end], record.fault
+            )
+            for number, record in enumerate(piece.sifted, 1)
+            if number in wanted
         }
     else:
         found = {
             number: _Located(piece.first_line + line_ends + 1, data)
-            for number, (line_ends, data) in enumerate(format_.split(piece.data), 1) if number in wanted
+            for number, (line_ends, data) in enumerate(format_.split(piece.data), 1)
+            if number in wanted
         }
     if len(found) != len(wanted):
         raise UncountedError

@@ -42,7 +42,11 @@ ORDER BY charge_period_start
 
 
 def due(
-    session: Session, *, now: datetime, since: datetime | None = None, until: datetime | None = None,
+    session: Session,
+    *,
+    now: datetime,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> list[datetime]:
     """Hours to meter, ascending: those that passed and are dirty or were never metered.
 
@@ -69,7 +73,9 @@ def check_window(session: Session, *, now: datetime, since: datetime | None, unt
             raise UsageError(f"{name} {instant.isoformat()} has no zone; write it as 2026-10-01T00:00:00Z")
         whole, elapsed = hour_of(instant), hour_of(now)
         if instant != whole:
-            raise UsageError(f"{name} {_text(instant)} is inside an hour; hours are metered whole, as from {_text(whole)}")
+            raise UsageError(
+                f"{name} {_text(instant)} is inside an hour; hours are metered whole, as from {_text(whole)}"
+            )
         if instant > elapsed:
             raise UsageError(f"{name} {_text(instant)} has not passed yet; the last hour ended at {_text(elapsed)}")
     if since is not None and until is not None and since >= until:
@@ -94,7 +100,7 @@ def gaps(session: Session, hours: Sequence[datetime]) -> dict[datetime, str]:
     ordered = sorted(hours)
     reasons: dict[datetime, list[str]] = defaultdict(list)
     for pool_id, component, hole in _holes(session):
-        for hour in ordered[bisect_left(ordered, hour_of(hole.start)):bisect_left(ordered, hole.end)]:
+        for hour in ordered[bisect_left(ordered, hour_of(hole.start)) : bisect_left(ordered, hole.end)]:
             hole_text = f"pool {pool_id} has no {component} rate {_range(hole)}"
             reasons[hour].append(f"{hole_text}; add a [[rates]] row that covers it")
     return {hour: "; ".join(reasons[hour]) for hour in sorted(reasons)}
@@ -104,12 +110,14 @@ def _holes(session: Session) -> Iterable[tuple[str, str, Period]]:
     bought: dict[str, list[Period]] = defaultdict(list)
     for pool_id, start, end in session.rows(
         "SELECT pool_id, effective_from, effective_to FROM book.pool JOIN book.pool_key USING (pool_no) "
-        "WHERE gpus > 0 AND effective_from < effective_to ORDER BY pool_id, effective_from"):
+        "WHERE gpus > 0 AND effective_from < effective_to ORDER BY pool_id, effective_from"
+    ):
         bought[pool_id].append(Period(start, end))
     priced: dict[tuple[str, str], list[Period]] = defaultdict(list)
     for pool_id, component, start, end in session.rows(
         "SELECT pool_id, component, effective_from, effective_to FROM book.rate JOIN book.pool_key USING (pool_no) "
-        "WHERE effective_from < effective_to ORDER BY pool_id, component, effective_from"):
+        "WHERE effective_from < effective_to ORDER BY pool_id, component, effective_from"
+    ):
         priced[pool_id, component].append(Period(start, end))
     for pool_id, paid in bought.items():
         for component in sorted({ACCELERATOR} | {name for pool, name in priced if pool == pool_id}):

@@ -52,7 +52,12 @@ class MeterReport:
 
 
 def meter(
-    ledger: Ledger, clock: Clock, *, settle: Settle, since: datetime | None = None, until: datetime | None = None,
+    ledger: Ledger,
+    clock: Clock,
+    *,
+    settle: Settle,
+    since: datetime | None = None,
+    until: datetime | None = None,
     progress: Progress | None = None,
 ) -> MeterReport:
     """Meter every due hour, or every hour of a window whether due or not.
@@ -89,7 +94,8 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
         session.do(f"DELETE FROM book.dirty_hour {_INSIDE}", window)
         session.do(
             f"INSERT OR REPLACE INTO metering.metered_hour SELECT {_HOURS}, $now, $policy_version",
-            {**window, "now": clock.now(), "policy_version": policy["policy_version"]})
+            {**window, "now": clock.now(), "policy_version": policy["policy_version"]},
+        )
         settle(session, period)
         return int(session.value(f"SELECT count(*) FROM metering.charge_hourly {_INSIDE}", window))
 
@@ -119,4 +125,5 @@ def _record_refusals(ledger: Ledger, clock: Clock, refused: Mapping[datetime, st
             for period in spans(hour for hour, why in refused.items() if why == reason):
                 session.do(
                     f"INSERT INTO metering.refused_hour SELECT {_HOURS}, $reason, $now",
-                    {"period_start": period.start, "period_end": period.end, "reason": reason, "now": clock.now()})
+                    {"period_start": period.start, "period_end": period.end, "reason": reason, "now": clock.now()},
+                )

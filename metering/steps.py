@@ -7,10 +7,10 @@ from typing import Final
 from apportion.ledger.step import Query, load
 
 _ORDER: Final = (
-    "metering.usage_hourly",
+    "metering.series_place",
+    "metering.placed_usage_hourly",
     "metering.origin_charge_hourly",
     "metering.gpu_activity_hourly",
-    "metering.placed_usage_hourly",
     "metering.deployment_cost_hourly",
     "metering.phase_share_hourly",
     "metering.deployment_hourly",

@@ -6,8 +6,8 @@ transaction commits only if all of them stay silent, so half an hour is never vi
 
 A header is comment lines before the SELECT:
 
-    -- step:   metering.usage_hourly            (or `-- audit: name_of_the_truth`)
-    -- grain:  charge_period_start, series_no   (steps; the first column is the window where it is a period)
+    -- step:   metering.placed_usage_hourly     (or `-- audit: name_of_the_truth`)
+    -- grain:  charge_period_start, place_no    (steps; the first column is the window where it is a period)
     -- reads:  raw.usage_event
     -- params: period_start, period_end
     -- why:    one sentence

@@ -51,7 +51,8 @@ class ArrayStream(ByteStream):
         if inside or text:
             self.damage = self._source.damage or (
                 f"{self.path}: cut short, or no JSON array of elements of at most {RECORD_BYTES_MAX} bytes; the elements before "
-                "that were kept. Run this again when it is whole, or write one object per line (jq -c '.[]').")
+                "that were kept. Run this again when it is whole, or write one object per line (jq -c '.[]')."
+            )
 
 
 def _advance(text: str, *, inside: bool) -> tuple[bytes, str, bool]:

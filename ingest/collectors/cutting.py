@@ -111,8 +111,14 @@ class Cutter:
         if cut.end:
             whole = data[: cut.end]
             piece = Slice(
-                data=whole, start=self.at.offset, end=self.at.offset + cut.end, first_record=self.at.records,
-                first_line=self.at.lines, records=cut.records, sifted=cut.sifted)
+                data=whole,
+                start=self.at.offset,
+                end=self.at.offset + cut.end,
+                first_record=self.at.records,
+                first_line=self.at.lines,
+                records=cut.records,
+                sifted=cut.sifted,
+            )
             self._pass(piece, whole.count(b"\n"), whole[-TAIL_BYTES:])
             yield piece
         self._begin([data[cut.end :]] if cut.end < len(data) else [])
@@ -124,13 +130,24 @@ class Cutter:
             "Check the line ends of the file."
         )
         piece = Slice(
-            data=record.beginning, start=self.at.offset, end=self.at.offset + record.length, first_record=self.at.records,
-            first_line=self.at.lines, records=1, fault=fault, digest=record.digest)
+            data=record.beginning,
+            start=self.at.offset,
+            end=self.at.offset + record.length,
+            first_record=self.at.records,
+            first_line=self.at.lines,
+            records=1,
+            fault=fault,
+            digest=record.digest,
+        )
         self._pass(piece, 1, record.tail)
         return piece
 
     def _pass(self, piece: Slice, line_ends: int, tail: bytes) -> None:
-        self.at.offset, self.at.records, self.at.lines = piece.end, self.at.records + piece.records, self.at.lines + line_ends
+        self.at.offset, self.at.records, self.at.lines = (
+            piece.end,
+            self.at.records + piece.records,
+            self.at.lines + line_ends,
+        )
         self.tail = (self.tail + tail)[-TAIL_BYTES:]
 
     def _begin(self, held: list[bytes]) -> None:

@@ -74,10 +74,16 @@ class FileCollector:
         """What to remember with the position after the slice drawn last."""
         at, tail = self._cutter.at, self._cutter.tail
         head = self._head[: min(HEAD_BYTES, at.offset)]
-        return json.dumps({
-            "head_bytes": len(head), "head": _digest(head), "tail_bytes": len(tail), "tail": _digest(tail), "lines": at.lines,
-            "header": self.header.decode("utf-8", "replace"),
-        })
+        return json.dumps(
+            {
+                "head_bytes": len(head),
+                "head": _digest(head),
+                "tail_bytes": len(tail),
+                "tail": _digest(tail),
+                "lines": at.lines,
+                "header": self.header.decode("utf-8", "replace"),
+            }
+        )
 
     def _same(self, position: Position) -> bool:
         """Whether the stream up to the position is what it was; says so where it is not."""
@@ -86,12 +92,15 @@ class FileCollector:
         head = self._read(0, head_bytes)
         tail = self._read(position.offset - tail_bytes, tail_bytes + 1)
         if not tail_bytes or _digest(head) != known.get("head") or _digest(tail[:tail_bytes]) != known.get("tail"):
-            self.notes.append(f"{self.path}: not the file that was read before; read from its start, known events are recognised.")
+            self.notes.append(
+                f"{self.path}: not the file that was read before; read from its start, known events are recognised."
+            )
             return False
         if not tail[:tail_bytes].endswith(b"\n") and tail[tail_bytes:] not in {b"", b"\r", b"\n"}:
             self.notes.append(
                 f"{self.path}: its last line had no end when it was read, and has grown since; read from its start, known events "
-                "are recognised, and what the line said then shows as a conflict where it differs.")
+                "are recognised, and what the line said then shows as a conflict where it differs."
+            )
             return False
         return True
 
@@ -120,7 +129,8 @@ class FileCollector:
         elif self._cutter.torn:
             self.notes.append(
                 f"{self.path}: the last {self._cutter.torn} bytes, from line {self._cutter.at.lines + 1} on, are not a whole record "
-                "yet; they are read when the file is complete.")
+                "yet; they are read when the file is complete."
+            )
 
 
 def stream_name(path: Path, format_: Format) -> str:

@@ -93,7 +93,9 @@ class ByteStream:
         except OSError:
             raise
         except Exception as error:  # zlib and zstandard share no base class
-            self.damage = f"{self.path}: damaged after what was read ({error}); what is whole was kept. Fetch the file again."
+            self.damage = (
+                f"{self.path}: damaged after what was read ({error}); what is whole was kept. Fetch the file again."
+            )
             return
         if not decoder.eof:
             self.damage = f"{self.path}: cut short; what is whole was kept. Run this again when the file is complete."

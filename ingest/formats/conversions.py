@@ -18,8 +18,21 @@ _LOCAL = rf"'\d{{4}}-\d\d-\d\d([T ]{_CLOCK})?'"
 _NUMBER = r"'[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?'"
 
 _FACTORS = {
-    "": "1", "ms": "1", "s": "1000", "us": "0.001", "ns": "0.000001", "ratio": "1.00", "percent": "0.01", "bytes": "1", "mib": "1048576",
-    "watts": "1", "milliwatts": "0.001", "joules": "1", "millijoules": "0.001", "microjoules": "0.000001", "kilowatt_hours": "3600000",
+    "": "1",
+    "ms": "1",
+    "s": "1000",
+    "us": "0.001",
+    "ns": "0.000001",
+    "ratio": "1.00",
+    "percent": "0.01",
+    "bytes": "1",
+    "mib": "1048576",
+    "watts": "1",
+    "milliwatts": "0.001",
+    "joules": "1",
+    "millijoules": "0.001",
+    "microjoules": "0.000001",
+    "kilowatt_hours": "3600000",
 }
 _TICKS = {"epoch_s": "1000000", "epoch_ms": "1000", "epoch_us": "1", "epoch_ns": "0.001"}
 _YEAR_1_US, _YEAR_10000_US = -62_135_596_800_000_000, 253_402_300_800_000_000
@@ -47,7 +60,9 @@ def difference(whole: str, parts: Sequence[str]) -> str:
     """A count without the counts inside it; negative where the parts exceed the whole, which landing rejects."""
     numbers = [f"TRY_CAST({part} AS BIGINT)" for part in parts]
     inside = " - ".join(f"coalesce({number}, 0)::HUGEINT" for number in numbers)
-    sound = " AND ".join(f"({part} IS NULL OR {number} IS NOT NULL)" for part, number in zip(parts, numbers, strict=True))
+    sound = " AND ".join(
+        f"({part} IS NULL OR {number} IS NOT NULL)" for part, number in zip(parts, numbers, strict=True)
+    )
     return (
         f"CASE WHEN TRY_CAST({whole} AS BIGINT) IS NOT NULL AND {sound} "
         f"THEN (TRY_CAST({whole} AS BIGINT)::HUGEINT - {inside})::VARCHAR ELSE {whole} END"

@@ -41,7 +41,9 @@ class Span:
 def fields(record: bytes, delimiter: str) -> list[str] | str:
     """The values of one record, or `malformed: detail`."""
     try:
-        rows = list(csv.reader(io.StringIO(record.removesuffix(b"\r").decode(), newline=""), delimiter=delimiter, strict=True))
+        rows = list(
+            csv.reader(io.StringIO(record.removesuffix(b"\r").decode(), newline=""), delimiter=delimiter, strict=True)
+        )
     except UnicodeDecodeError:
         return "malformed: not UTF-8"
     except csv.Error as error:

@@ -69,7 +69,9 @@ class Mapped:
         time = self.mapping.time
         if time.format == "iso" and time.zone is None:
             return ""
-        return f"{time.format}{f' in zone {time.zone}' if time.zone else ''}, or correct time in [[sources]] {self.name}"
+        return (
+            f"{time.format}{f' in zone {time.zone}' if time.zone else ''}, or correct time in [[sources]] {self.name}"
+        )
 
     def view(self, spool: Path, file: str, header: bytes, *, sifted: bool) -> str:
         """The canonical fields of every record, converted."""
@@ -152,7 +154,10 @@ class Mapped:
         return f"malformed: {len(values)} fields where the header has {expected}"
 
     def _names(self, header: bytes) -> list[str]:
-        return next(csv.reader(io.StringIO(header.decode("utf-8", "replace").strip("\r\n")), delimiter=self.mapping.delimiter), [])
+        return next(
+            csv.reader(io.StringIO(header.decode("utf-8", "replace").strip("\r\n")), delimiter=self.mapping.delimiter),
+            [],
+        )
 
     def _places(self, columns: list[str]) -> list[int]:
         """Where the mapped columns stand in a row. Raises: InputError when one is absent, or there twice."""

@@ -118,4 +118,3 @@ def json_fault(record: bytes) -> str | None:
 
 
 _KINDS = {list: "array", str: "text", int: "number", float: "number", bool: "word", type(None): "word"}
-

@@ -58,10 +58,18 @@ class Parquet:
         """Single rows as canonical JSON, by row number from 0; columns that the contract does not know are left out."""
         found = session.rows(
             f"SELECT * FROM ({self._fields(spool, ', file_row_number')}) WHERE file_row_number IN (SELECT unnest($rows::BIGINT[]))",
-            {"rows": rows})
+            {"rows": rows},
+        )
         return {
-            int(number): ("{" + ",".join(
-                f'"{column}":{value}' for column, value in zip(self.kind.columns, values, strict=True) if value is not None) + "}").encode()
+            int(number): (
+                "{"
+                + ",".join(
+                    f'"{column}":{value}'
+                    for column, value in zip(self.kind.columns, values, strict=True)
+                    if value is not None
+                )
+                + "}"
+            ).encode()
             for *values, number in found
         }
 

@@ -58,7 +58,9 @@ def _column(mapping: Mapping, column: str, spec: ColumnSpec) -> str:
     taken = [_inner(mapping, inner) for inner in mapping.minus.get(column, ())]
     if taken:
         found = f"CASE WHEN {found} IS NOT NULL THEN {to.difference(found, taken)} END"
-    return found if spec.default is None else f"coalesce({found}, {_typed(mapping, column, to.text(spec.default), None)})"
+    return (
+        found if spec.default is None else f"coalesce({found}, {_typed(mapping, column, to.text(spec.default), None)})"
+    )
 
 
 def _place(mapping: Mapping, keys: Keys) -> str:
@@ -93,7 +95,10 @@ def _typed(mapping: Mapping, column: str, value: str, unit: str | None) -> str:
 
 
 def _template(mapping: Mapping, file: str) -> str:
-    pieces = {"file": to.text(file), "line": "coalesce(getvariable('record_numbers')[record_no], getvariable('first_record') + record_no)::VARCHAR"}
+    pieces = {
+        "file": to.text(file),
+        "line": "coalesce(getvariable('record_numbers')[record_no], getvariable('first_record') + record_no)::VARCHAR",
+    }
     parts = [
         pieces.get(part.kind) or (to.text(part.text) if part.kind == "text" else _value(mapping, part.path))
         for part in mapping.event_id

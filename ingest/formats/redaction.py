@@ -22,8 +22,12 @@ def parsed(record: bytes) -> dict[str, object] | None:
     """A JSON object, numbers as written and the first of doubled names, as DuckDB reads it; None for anything else."""
     try:
         found = json.loads(
-            record.decode(), parse_float=Number, parse_int=Number, parse_constant=Number,
-            object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+            record.decode(),
+            parse_float=Number,
+            parse_int=Number,
+            parse_constant=Number,
+            object_pairs_hook=lambda pairs: dict(reversed(pairs)),
+        )
     except (ValueError, RecursionError):
         return None
     return dict(reversed(found.items())) if isinstance(found, dict) else None
@@ -104,10 +108,16 @@ def _at(found: object, path: tuple[str, ...]) -> object:
 
 
 def _text(kept: dict[str, object]) -> str:
-    return "{" + ",".join(
-        member(name, value.value) if isinstance(value, _Leaf)
-        else f"{json.dumps(name, ensure_ascii=False)}:{_text(value)}"  # type: ignore[arg-type]
-        for name, value in kept.items()) + "}"
+    return (
+        "{"
+        + ",".join(
+            member(name, value.value)
+            if isinstance(value, _Leaf)
+            else f"{json.dumps(name, ensure_ascii=False)}:{_text(value)}"  # type: ignore[arg-type]
+            for name, value in kept.items()
+        )
+        + "}"
+    )
 
 
 def _harmless(found: dict[str, object], names: Collection[str]) -> bool:
@@ -116,7 +126,8 @@ def _harmless(found: dict[str, object], names: Collection[str]) -> bool:
 
 _OPENING = re.compile(rb"\s*\{")
 _MEMBER = re.compile(
-    rb'\s*"(\w+)"\s*:\s*(?:"(?:[^"\\]|\\.)*"|-?[0-9][-+0-9.eE]*|true|false|null|(\{(?:[^"{}\\]|"[^"\\]*")*\}))\s*(?:,|\}\s*$)')
+    rb'\s*"(\w+)"\s*:\s*(?:"(?:[^"\\]|\\.)*"|-?[0-9][-+0-9.eE]*|true|false|null|(\{(?:[^"{}\\]|"[^"\\]*")*\}))\s*(?:,|\}\s*$)'
+)
 _TORN = re.compile(rb'\s*(?:"\w*|"(\w+)"\s*(?::\s*(?:"(?:[^"\\]|\\.)*\\?"?|[-+0-9.eE]*|[a-z]{0,5}))?)\s*$')
 _TAG = re.compile(rb'"([^"\\]*)"\s*:')
 

@@ -9,6 +9,9 @@ FROM decoded_gpu('numbered') AS decoded
 JOIN known_series AS series ON series.series_key = decoded.series_key AND series.series_no IS NOT NULL
 WHERE decoded.sound;
 
+SET VARIABLE window_start = (SELECT min(sampled_at) FROM staged);
+SET VARIABLE window_end = (SELECT max(sampled_at) + INTERVAL 1 MICROSECOND FROM staged);
+
 CREATE OR REPLACE TEMP TABLE verdict AS
 WITH versions AS (
     SELECT record, device_no, sampled_at,

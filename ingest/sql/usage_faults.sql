@@ -1,4 +1,4 @@
--- faulty_usage(relation): why a usage record is not sound, as `reason: detail`. Evaluated for rejected records only.
+-- Why a value is not sound, as `reason: detail`, or NULL. Evaluated for rejected records only, and for new series.
 -- Of an object or a list only that it is one is shown: it may hold anything.
 CREATE OR REPLACE TEMP MACRO shown(raw) AS
     CASE raw[1] WHEN '{' THEN 'an object' WHEN '[' THEN 'a list' ELSE raw[:40] END;
@@ -32,23 +32,4 @@ CREATE OR REPLACE TEMP MACRO time_fault(name, raw, parsed) AS CASE
     WHEN parsed < getvariable('oldest') THEN 'too_old: ' || name || ' is ' || shown(raw) || '; nothing before ' || strftime(getvariable('oldest'), '%Y-%m-%dT%H:%M:%SZ') || ' is accepted here'
     WHEN parsed > getvariable('ahead') THEN 'too_far_ahead: ' || name || ' is ' || shown(raw) || ', more than a day ahead of ' || strftime(getvariable('arrival'), '%Y-%m-%dT%H:%M:%SZ')
 END;
-CREATE OR REPLACE TEMP MACRO faulty_usage(relation) AS TABLE
-SELECT
-    decoded.*,
-    coalesce(
-        text_fault('event_id', event_id, true, 512),
-        time_fault('occurred_at', occurred_at, claimed_at),
-        count_fault('uncached_input_tokens', uncached_input_tokens::VARCHAR, getvariable('tokens_max')),
-        count_fault('cache_read_tokens', cache_read_tokens::VARCHAR, getvariable('tokens_max')),
-        count_fault('cache_write_tokens', cache_write_tokens::VARCHAR, getvariable('tokens_max')),
-        count_fault('output_tokens', output_tokens::VARCHAR, getvariable('tokens_max')),
-        count_fault('reasoning_tokens', reasoning_tokens::VARCHAR, getvariable('tokens_max')),
-        count_fault('requests', requests::VARCHAR, 1000000),
-        count_fault('revision', revision::VARCHAR, 2147483647),
-        text_fault('trace_id', trace_id, false, 512),
-        text_fault('session_id', session_id, false, 512),
-        number_fault('ttft_ms', ttft_ms, ttft),
-        number_fault('duration_ms', duration_ms, duration),
-        number_fault('queue_ms', queue_ms, queued)
-    ) AS explained
-FROM decoded_usage(relation) AS decoded;
+CREATE OR REPLACE TEMP MACRO first_fault(faults) AS list_first(list_filter(faults, lambda fault: fault IS NOT NULL));

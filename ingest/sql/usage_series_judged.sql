@@ -24,12 +24,14 @@ faults AS (
     SELECT
         allowed.*,
         coalesce(
-            text_fault('source', source, true, 256), text_fault('model', model, true, 256),
-            text_fault('provider', provider, false, 256), text_fault('cluster', cluster, false, 256),
-            text_fault('deployment', deployment, false, 256), text_fault('replica', replica, false, 256),
-            text_fault('principal', principal, false, 512), text_fault('namespace', namespace, false, 256),
-            text_fault('tier', tier, false, 256), text_fault('language', language, false, 256),
-            text_fault('region', region, false, 256),
+            first_fault(list_transform([
+                {name: 'source', text: source, required: true, most: 256}, {name: 'model', text: model, required: true, most: 256},
+                {name: 'provider', text: provider, required: false, most: 256}, {name: 'cluster', text: cluster, required: false, most: 256},
+                {name: 'deployment', text: deployment, required: false, most: 256}, {name: 'replica', text: replica, required: false, most: 256},
+                {name: 'principal', text: principal, required: false, most: 512}, {name: 'namespace', text: namespace, required: false, most: 256},
+                {name: 'tier', text: tier, required: false, most: 256}, {name: 'language', text: language, required: false, most: 256},
+                {name: 'region', text: region, required: false, most: 256}
+            ], lambda field: text_fault(field.name, field.text, field.required, field.most))),
             CASE WHEN coalesce(status->>'$', 'success') NOT IN ('success', 'failed', 'cancelled')
                 THEN 'unknown_value: status is ' || shown(status) || '; it is success, failed or cancelled' END,
             CASE WHEN coalesce(usage_quality->>'$', 'reported') NOT IN ('reported', 'estimated', 'missing', 'partial')
@@ -37,9 +39,7 @@ faults AS (
             CASE WHEN tags[1] <> '{'
                 THEN 'wrong_type: tags is ' || shown(tags) || '; send an object of text values' END,
             CASE WHEN len(tag_keys) > 64 THEN 'too_many_tags: ' || len(tag_keys) || ' tags; at most 64' END,
-            list_first(list_filter(
-                list_transform(list_zip(kept_keys, kept_values), lambda tag: text_fault('tag ' || tag[1], tag[2], false, 256)),
-                lambda fault: fault IS NOT NULL))
+            first_fault(list_transform(list_zip(kept_keys, kept_values), lambda tag: text_fault('tag ' || tag[1], tag[2], false, 256)))
         ) AS fault
     FROM allowed
 )

@@ -11,6 +11,9 @@ FROM decoded_usage('numbered') AS decoded
 JOIN known_series AS series ON series.series_key = decoded.series_key AND series.series_no IS NOT NULL
 WHERE decoded.sound;
 
+SET VARIABLE window_start = (SELECT date_trunc('hour', min(occurred_at)) - INTERVAL 1 HOUR FROM staged);
+SET VARIABLE window_end = (SELECT date_trunc('hour', max(claimed_at)) + INTERVAL 2 HOUR FROM staged);
+
 CREATE OR REPLACE TEMP TABLE held AS
 WITH ids AS (
     SELECT DISTINCT source_no, event_id FROM staged

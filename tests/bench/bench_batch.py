@@ -41,7 +41,7 @@ def run(setting: Setting) -> list[Result]:
         cost("growth", f"landing a batch of {RECORDS:,}: ledger of {sizes}", seconds["large"], seconds["small"], GROWTH_MAX),
         cost("append", f"at {large / 1e6:g} M: append the decoded batch unchecked → decode, check and land it", seconds["large"], seconds["append"],
              APPEND_COST_MAX),
-        cost("decode", f"at {large / 1e6:g} M: decode and append it unchecked → decode, check and land it", seconds["large"], seconds["decode"]),
+        cost("decode", f"at {large / 1e6:g} M: decode and append it unchecked → decode, check and land it", seconds["large"], seconds["decode"], APPEND_COST_MAX),
         memory(f"peak memory of landing at {large / 1e6:g} M", peak, PEAK_GIB_MAX),
     ]
 

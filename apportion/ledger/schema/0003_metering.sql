@@ -1,18 +1,22 @@
 -- What each hour cost and which tokens caused it. Knows callers, never teams. One writer: metering.
 CREATE SCHEMA metering;
 
-CREATE TABLE metering.usage_hourly (
-    charge_period_start    TIMESTAMP NOT NULL,
-    series_no              INTEGER NOT NULL,
-    uncached_input_tokens  BIGINT NOT NULL,
-    cache_read_tokens      BIGINT NOT NULL,
-    cache_write_tokens     BIGINT NOT NULL,
-    output_tokens          BIGINT NOT NULL,
-    reasoning_tokens       BIGINT NOT NULL,
-    requests               BIGINT NOT NULL,
-    events                 BIGINT NOT NULL
+CREATE TABLE metering.series_place (
+    series_no       INTEGER NOT NULL,
+    effective_from  TIMESTAMP NOT NULL,
+    effective_to    TIMESTAMP NOT NULL,
+    place_no        INTEGER NOT NULL,
+    pool_no         INTEGER NOT NULL,
+    deployment_no   INTEGER NOT NULL,
+    provider        VARCHAR NOT NULL,
+    model_no        INTEGER NOT NULL,
+    caller_no       INTEGER NOT NULL,
+    tier            VARCHAR NOT NULL
 );
-COMMENT ON TABLE metering.usage_hourly IS 'grain: charge_period_start, series_no';
+COMMENT ON TABLE metering.series_place IS 'grain: series_no, effective_from; where each series ran in the span metered last, rebuilt whole for every span';
+COMMENT ON COLUMN metering.series_place.place_no IS 'numbers the distinct places of that span, for grouping';
+COMMENT ON COLUMN metering.series_place.model_no IS 'the model that the reported name stands for at the start of the hour';
+COMMENT ON COLUMN metering.series_place.deployment_no IS '0 where no deployment takes the series: unplaced, or external';
 
 CREATE TABLE metering.placed_usage_hourly (
     charge_period_start    TIMESTAMP NOT NULL,
@@ -27,7 +31,8 @@ CREATE TABLE metering.placed_usage_hourly (
     cache_write_tokens     BIGINT NOT NULL,
     output_tokens          BIGINT NOT NULL,
     reasoning_tokens       BIGINT NOT NULL,
-    requests               BIGINT NOT NULL
+    requests               BIGINT NOT NULL,
+    events                 BIGINT NOT NULL
 );
 COMMENT ON TABLE metering.placed_usage_hourly IS 'grain: charge_period_start, deployment_no, provider, model_no, caller_no, tier; deployment 0 of provider self is unplaced';
 

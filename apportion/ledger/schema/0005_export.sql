@@ -129,12 +129,11 @@ GROUP BY job;
 COMMENT ON VIEW export.job_runs IS 'how often each job ran and failed, and its last run';
 
 CREATE VIEW export.sources AS
-SELECT source.source, max(usage.charge_period_start) AS last_hour
-FROM metering.usage_hourly AS usage
-JOIN raw.series USING (series_no)
-JOIN raw.source AS source USING (source_no)
+SELECT caller.source, max(usage.charge_period_start) AS last_hour
+FROM metering.placed_usage_hourly AS usage
+JOIN raw.caller AS caller USING (caller_no)
 WHERE usage.charge_period_start > (SELECT max(charge_period_start) FROM metering.metered_hour) - INTERVAL 35 DAY
-GROUP BY source.source;
+GROUP BY caller.source;
 COMMENT ON VIEW export.sources IS 'the last hour each source was heard of in, among the last 35 days; an hour is provisional until all have reported past it';
 
 CREATE VIEW export.progress AS

@@ -36,7 +36,13 @@ def stepped(ledger: Ledger, clock: FrozenClock) -> Callable[..., Rows]:
         with ledger.transaction() as session:
             load(session, facts)
             wanted = STEPS[: 1 + [step.name for step in STEPS].index(last)]
-            run(session, wanted, Period(moment(start), moment(end)), {"policy_version": 1, "sample_hold_us": facts.hold}, clock)
+            run(
+                session,
+                wanted,
+                Period(moment(start), moment(end)),
+                {"policy_version": 1, "sample_hold_us": facts.hold},
+                clock,
+            )
         return ledger.session().rows(query)
 
     return answer

@@ -134,7 +134,15 @@ class Facts:
     aliases: tuple[Alias, ...] = ()
     events: tuple[Event, ...] = ()
     samples: tuple[Sample, ...] = ()
-    weights: dict[str, int] = field(default_factory=lambda: {"uncached_input": 10, "cache_read": 1, "cache_write": 10, "output": 60, "reasoning": 60})
+    weights: dict[str, int] = field(
+        default_factory=lambda: {
+            "uncached_input": 10,
+            "cache_read": 1,
+            "cache_write": 10,
+            "output": 60,
+            "reasoning": 60,
+        }
+    )
     weight_scale: int = 10
     hold: int = 120_000_000
     min_coverage_ppm: int = 900_000
@@ -143,7 +151,7 @@ class Facts:
 EMPTIED = (
     "raw.usage_event", "raw.series", "raw.source", "raw.gpu_sample", "raw.gpu_series", "raw.gpu_device", "raw.dirty_hour",
     "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.shared_cost", "book.policy",
-    "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.usage_hourly", "metering.placed_usage_hourly",
+    "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.series_place", "metering.placed_usage_hourly",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
     "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
 )  # fmt: skip
@@ -156,7 +164,11 @@ def load(session: Session, facts: Facts) -> None:
     models = [d for deployment in facts.deployments for d in deployment.models] + [e.model for e in facts.events]
     models += [name for alias in facts.aliases for name in (alias.alias, alias.model)]
     model_no = _dictionary(session, "book.model", models)
-    pool_no = _dictionary(session, "book.pool_key", [p.id for p in facts.pools] + [part.pool for part in (*facts.rates, *facts.deployments)])
+    pool_no = _dictionary(
+        session,
+        "book.pool_key",
+        [p.id for p in facts.pools] + [part.pool for part in (*facts.rates, *facts.deployments)],
+    )
     deployment_no = _dictionary(session, "book.deployment_key", [d.id for d in facts.deployments])
     _insert(session, "book.pool", [[pool_no[p.id], "H100", p.gpus, *_dates(p)] for p in facts.pools])
     for d in facts.deployments:
@@ -164,7 +176,9 @@ def load(session: Session, facts: Facts) -> None:
         patterns = [match.get(name) for name in ("cluster", "replica", "namespace", "node", "gpu_uuid", "pod")]
         row = [deployment_no[d.id], pool_no[d.pool], d.gpus, d.utilization, d.capacity, "", "caller", "both", *patterns]
         _insert(session, "book.deployment", [[*row, *_dates(d)]])
-        _insert(session, "book.deployment_model", [[deployment_no[d.id], model_no[model], *_dates(d)] for model in d.models])
+        _insert(
+            session, "book.deployment_model", [[deployment_no[d.id], model_no[model], *_dates(d)] for model in d.models]
+        )
     _insert(session, "book.rate", [[pool_no[r.pool], r.component, r.nano, *_dates(r)] for r in facts.rates])
     _insert(session, "book.shared_cost", [[s.id, s.nano, "proportional", *_dates(s)] for s in facts.shared])
     _insert(session, "book.model_alias", [[a.alias, model_no[a.model], *_dates(a)] for a in facts.aliases])
@@ -184,10 +198,19 @@ def land(session: Session, events: Iterable[Event], model_no: dict[str, int]) ->
     rows = []
     for number, e in enumerate(events):
         who = model_no[e.model], caller_no[caller(e.principal, e.namespace)]
-        series_no = series.setdefault((*who, e.provider, e.cluster, e.deployment, e.replica, e.status, "reported", e.tier), len(series) + 1)
+        series_no = series.setdefault(
+            (*who, e.provider, e.cluster, e.deployment, e.replica, e.status, "reported", e.tier), len(series) + 1
+        )
         counts = [dict(e.tokens).get(kind, 0) for kind in KINDS]
         rows.append([1, f"e{number}", moment(e.at), series_no, 0, None, None, *counts, 1, None, None, None, 1])
-    _insert(session, "raw.caller", [[number, name, "test", callers[name].principal, callers[name].namespace, "{}"] for name, number in caller_no.items()])
+    _insert(
+        session,
+        "raw.caller",
+        [
+            [number, name, "test", callers[name].principal, callers[name].namespace, "{}"]
+            for name, number in caller_no.items()
+        ],
+    )
     _insert(session, "raw.series", [[series_no, 1, *key, "", ""] for key, series_no in series.items()])
     _insert(session, "raw.usage_event", rows)
     _mark(session, (e.at for e in events))
@@ -200,7 +223,9 @@ def sample(session: Session, samples: Iterable[Sample]) -> None:
     series: dict[tuple[Any, ...], int] = {}
     rows = []
     for s in samples:
-        series_no = series.setdefault((device_no[s.gpu], "H100", s.cluster, s.node, s.deployment, s.namespace, s.pod), len(series) + 1)
+        series_no = series.setdefault(
+            (device_no[s.gpu], "H100", s.cluster, s.node, s.deployment, s.namespace, s.pod), len(series) + 1
+        )
         rows.append([moment(s.at), device_no[s.gpu], series_no, s.ppm, *[None] * 6, 1])
     _insert(session, "raw.gpu_device", [[number, gpu, ""] for gpu, number in device_no.items()])
     _insert(session, "raw.gpu_series", [[series_no, *key, ""] for key, series_no in series.items()])

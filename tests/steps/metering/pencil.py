@@ -9,7 +9,20 @@ from datetime import UTC
 from fractions import Fraction
 from typing import Any
 
-from tests.steps.metering.facts import DECODE, EPOCH, HOUR, KINDS, PREFILL, Dated, Deployment, Event, Facts, Sample, caller, moment
+from tests.steps.metering.facts import (
+    DECODE,
+    EPOCH,
+    HOUR,
+    KINDS,
+    PREFILL,
+    Dated,
+    Deployment,
+    Event,
+    Facts,
+    Sample,
+    caller,
+    moment,
+)
 
 Charges = dict[tuple[Any, ...], tuple[int | None, int | None]]
 """(hour, pool, deployment, provider, model, caller, tier, cost kind, cause, token kind) -> (tokens, nano)."""
@@ -27,7 +40,11 @@ def charges(facts: Facts, hours: Iterable[int]) -> Charges:
             if s.start <= hour < s.end:
                 _system(found, hour, ("", "", ""), ("overhead", s.id), monthly(s.nano, hour))
         for pool in {p.id for p in facts.pools}:
-            parts = {d.id: [e for e in facts.deployments if (e.id, e.pool) == (d.id, pool) and overlap(e, hour)] for d in facts.deployments if d.pool == pool}
+            parts = {
+                d.id: [e for e in facts.deployments if (e.id, e.pool) == (d.id, pool) and overlap(e, hour)]
+                for d in facts.deployments
+                if d.pool == pool
+            }
             paid = {name: sum(d.gpus * overlap(d, hour) for d in rows) for name, rows in parts.items() if rows}
             free = sum(p.gpus * overlap(p, hour) for p in facts.pools if p.id == pool) - sum(paid.values())
             costs = split(origin(facts, pool, hour), {**paid, **({"": free} if free else {})})
@@ -48,7 +65,9 @@ def split(total: int, weights: dict[Any, int]) -> dict[Any, int]:
 
 def overlap(dated: Dated, hour: int, *others: Dated) -> int:
     """Microseconds that ranges share with an hour."""
-    return max(0, min(hour + HOUR, dated.end, *(o.end for o in others)) - max(hour, dated.start, *(o.start for o in others)))
+    return max(
+        0, min(hour + HOUR, dated.end, *(o.end for o in others)) - max(hour, dated.start, *(o.start for o in others))
+    )
 
 
 def origin(facts: Facts, pool: str, hour: int) -> int:
@@ -77,7 +96,9 @@ def usage(facts: Facts, hour: int) -> dict[str, list[tuple[str, tuple[str, str, 
         if hour <= e.at < hour + HOUR:
             model = next((a.model for a in facts.aliases if a.alias == e.model and a.start <= hour < a.end), e.model)
             for kind, tokens in e.tokens:
-                added[place(facts, e, model, hour), e.provider, (model, caller(e.principal, e.namespace), e.tier), kind] += tokens
+                added[
+                    place(facts, e, model, hour), e.provider, (model, caller(e.principal, e.namespace), e.tier), kind
+                ] += tokens
     found: dict[str, list[tuple[str, tuple[str, str, str], str, int]]] = defaultdict(list)
     for (name, provider, who, kind), tokens in added.items():
         if tokens:
@@ -112,7 +133,9 @@ def activity(facts: Facts, parts: list[Deployment], hour: int) -> tuple[int, int
         later = min((o.at for o in facts.samples if o.gpu == s.gpu and o.at > s.at), default=s.at + facts.hold)
         held = Dated(start=s.at, end=min(later, s.at + facts.hold))
         claims = [d for d in facts.deployments if d.id == s.deployment]
-        claims = claims or [d for d in facts.deployments if fits(d, s, ("cluster", "node", "gpu_uuid", "namespace", "pod"))]
+        claims = claims or [
+            d for d in facts.deployments if fits(d, s, ("cluster", "node", "gpu_uuid", "namespace", "pod"))
+        ]
         for d in parts:
             alone = not any(overlap(d, hour, o) for o in claims if o.id != d.id)
             if s.ppm is not None and d in claims and alone:
@@ -121,7 +144,9 @@ def activity(facts: Facts, parts: list[Deployment], hour: int) -> tuple[int, int
     return observed, busy
 
 
-def _deployment(found: Charges, facts: Facts, hour: int, parts: list[Deployment], cost: int, paid: int, used: list[Any]) -> None:
+def _deployment(
+    found: Charges, facts: Facts, hour: int, parts: list[Deployment], cost: int, paid: int, used: list[Any]
+) -> None:
     weighed = {(*who, kind): facts.weights[kind] * tokens for _, who, kind, tokens in used}
     place, first = (parts[0].pool, parts[0].id, "self"), min(parts, key=lambda d: d.start)
     measured, cause = cost, "inactive"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -24,11 +25,21 @@ def fleet(seed: int) -> Facts:
         names = r.sample(["a", "b", "Ä", "z"], r.randrange(4))
         pools += [Pool(id=pool, gpus=2 * len(names) + r.randint(0, 1) or 1, **dates) for dates in _pieces(r, 2)]
         for name in names:
-            kept: dict[str, Any] = {"utilization": r.choice(["active", "active", "capacity", "allocation"]), "capacity": r.randint(1, 10 ** r.randint(1, 8))}
+            kept: dict[str, Any] = {
+                "utilization": r.choice(["active", "active", "capacity", "allocation"]),
+                "capacity": r.randint(1, 10 ** r.randint(1, 8)),
+            }
             kept |= {"models": r.choice([("m",), ("m",), ("n",), ("m", "n"), ()]), "match": r.choice(MATCHES)}
-            deployments += [Deployment(id=f"{pool}-{name}", pool=pool, gpus=r.randint(1, 2), **kept, **dates) for dates in _pieces(r, 2) if r.random() < 0.9]
+            deployments += [
+                Deployment(id=f"{pool}-{name}", pool=pool, gpus=r.randint(1, 2), **kept, **dates)
+                for dates in _pieces(r, 2)
+                if r.random() < 0.9
+            ]
         rates += [Rate(pool=pool, nano=r.randint(0, 10**10), **dates) for dates in _pieces(r, 3)]
-        rates += [Rate(pool=pool, component="host", nano=r.randint(0, 10**9), **dates) for dates in _pieces(r, 2)[r.randrange(3) :]]
+        rates += [
+            Rate(pool=pool, component="host", nano=r.randint(0, 10**9), **dates)
+            for dates in _pieces(r, 2)[r.randrange(3) :]
+        ]
     ids = [d.id for d in deployments]
     scale = 10 ** r.choice([0, 1, 1, 9])
     return Facts(
@@ -46,7 +57,7 @@ def _pieces(r: Random, most: int) -> list[dict[str, int]]:
     """Adjoining ranges that together reach beyond the window on both sides."""
     cuts = sorted({_instant(r) for _ in range(r.randrange(most))})
     edges = [START - 2 * HOUR, *cuts, END + 2 * HOUR]
-    return [{"start": start, "end": end} for start, end in zip(edges, edges[1:], strict=False)]
+    return [{"start": start, "end": end} for start, end in pairwise(edges)]
 
 
 def _instant(r: Random) -> int:
@@ -56,7 +67,10 @@ def _instant(r: Random) -> int:
 
 
 def _event(r: Random, ids: list[str]) -> Event:
-    tokens = {kind: r.choice([0, r.randrange(5), r.randrange(5000), r.randrange(10**10)]) for kind in r.sample(KINDS, r.randint(1, 3))}
+    tokens = {
+        kind: r.choice([0, r.randrange(5), r.randrange(5000), r.randrange(10**10)])
+        for kind in r.sample(KINDS, r.randint(1, 3))
+    }
     return Event(
         at=_instant(r), principal=r.choice(["a", "b", "Ä", "z"]), namespace=r.choice(["", "", "s1"]), model=r.choice(["m", "m", "n", "alias", "other"]),
         tier=r.choice(["", "batch"]), provider=r.choice(["self"] * 9 + ["openai"]), deployment=r.choice(["", "gone", *ids, *ids]),
@@ -67,11 +81,17 @@ def _samples(r: Random, ids: list[str]) -> list[Sample]:
     """Readings of two GPUs at a steady pace with gaps, now and then unknown, now and then somewhere else."""
     found: dict[tuple[str, int], Sample] = {}
     for gpu in ("g1", "g2"):
-        pace, home, node = r.choice([7_000_001, 60_000_000, 600_000_000, HOUR]), r.choice(["", "gone", *ids, *ids]), r.choice(["n1", "n2"])
+        pace, home, node = (
+            r.choice([7_000_001, 60_000_000, 600_000_000, HOUR]),
+            r.choice(["", "gone", *ids, *ids]),
+            r.choice(["n1", "n2"]),
+        )
         now = START - HOUR + r.randrange(pace)
         while now < END + HOUR and len(found) < 90:
             away = r.choice(ids) if ids and r.random() < 0.05 else home
             ppm = None if r.random() < 0.1 else r.choice([0, 10**6, r.randint(0, 10**6)])
-            found[gpu, now] = Sample(at=now, ppm=ppm, gpu=gpu, deployment=away, node=node, cluster=r.choice(["c", "c", ""]))
+            found[gpu, now] = Sample(
+                at=now, ppm=ppm, gpu=gpu, deployment=away, node=node, cluster=r.choice(["c", "c", ""])
+            )
             now += pace * (r.randint(2, 30) if r.random() < 0.1 else 1)
     return list(found.values())

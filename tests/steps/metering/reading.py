@@ -35,7 +35,8 @@ def money(session: Session) -> dict[tuple[str, str, str], int]:
     found: dict[tuple[str, str, str], int] = {}
     rows = session.rows(
         "SELECT principal, cost_kind, cause, SUM(effective_cost_nano)::BIGINT FROM metering.charge_hourly "
-        "JOIN raw.caller USING (caller_no) WHERE effective_cost_nano IS NOT NULL GROUP BY ALL")
+        "JOIN raw.caller USING (caller_no) WHERE effective_cost_nano IS NOT NULL GROUP BY ALL"
+    )
     for principal, kind, cause, nano in rows:
         found[principal, kind, cause] = nano
     return found

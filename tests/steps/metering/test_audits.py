@@ -26,16 +26,43 @@ PLACED = "cost_kind = 'workload' AND cause = ''"
 @pytest.mark.parametrize(
     ("truth", "harm"),
     [
-        ("allocated_cost_equals_origin_cost", f"UPDATE metering.charge_hourly SET effective_cost_nano = effective_cost_nano + 1 WHERE {PLACED}"),
+        (
+            "allocated_cost_equals_origin_cost",
+            f"UPDATE metering.charge_hourly SET effective_cost_nano = effective_cost_nano + 1 WHERE {PLACED}",
+        ),
         ("allocated_cost_equals_origin_cost", "DELETE FROM metering.charge_hourly WHERE cost_kind = 'overhead'"),
         ("allocated_cost_equals_origin_cost", "DELETE FROM metering.origin_charge_hourly WHERE pool_no = 0"),
-        ("deployment_cost_equals_origin_cost", "UPDATE metering.deployment_hourly SET effective_cost_nano = 0, idle_nano = 0 WHERE deployment_no = 0"),
-        ("deployment_cost_equals_origin_cost", "UPDATE metering.deployment_hourly SET idle_nano = idle_nano - 1 WHERE deployment_no > 0"),
-        ("deployment_cost_equals_origin_cost", "UPDATE metering.deployment_hourly SET decode_nano = decode_nano + 1 WHERE deployment_no > 0"),
+        (
+            "deployment_cost_equals_origin_cost",
+            "UPDATE metering.deployment_hourly SET effective_cost_nano = 0, idle_nano = 0 WHERE deployment_no = 0",
+        ),
+        (
+            "deployment_cost_equals_origin_cost",
+            "UPDATE metering.deployment_hourly SET idle_nano = idle_nano - 1 WHERE deployment_no > 0",
+        ),
+        (
+            "deployment_cost_equals_origin_cost",
+            "UPDATE metering.deployment_hourly SET decode_nano = decode_nano + 1 WHERE deployment_no > 0",
+        ),
+        ("every_event_is_placed_once", "DELETE FROM metering.placed_usage_hourly WHERE provider = 'openai'"),
+        (
+            "every_event_is_placed_once",
+            "INSERT INTO metering.placed_usage_hourly FROM metering.placed_usage_hourly LIMIT 1",
+        ),
         ("every_paid_hour_has_a_charge", "DELETE FROM metering.origin_charge_hourly WHERE component = 'accelerator'"),
-        ("every_paid_hour_has_a_charge", "UPDATE metering.origin_charge_hourly SET paid_us = paid_us - 1 WHERE component = 'accelerator'"),
+        (
+            "every_paid_hour_has_a_charge",
+            "UPDATE metering.origin_charge_hourly SET paid_us = paid_us - 1 WHERE component = 'accelerator'",
+        ),
         ("every_token_is_on_a_line", "DELETE FROM metering.charge_hourly WHERE cause = 'no_price'"),
-        ("every_token_is_on_a_line", f"UPDATE metering.charge_hourly SET token_kind = 'reasoning' WHERE token_kind = 'output' AND {PLACED}"),
+        (
+            "every_token_is_on_a_line",
+            "UPDATE metering.placed_usage_hourly SET reasoning_tokens = 1 WHERE provider = 'openai'",
+        ),
+        (
+            "every_token_is_on_a_line",
+            f"UPDATE metering.charge_hourly SET token_kind = 'reasoning' WHERE token_kind = 'output' AND {PLACED}",
+        ),
         ("no_negative_charge", f"UPDATE metering.charge_hourly SET effective_cost_nano = -1 WHERE {PLACED}"),
         ("no_negative_charge", "UPDATE metering.charge_hourly SET consumed_tokens = -1 WHERE cause = 'unplaced'"),
         ("unpriced_is_explained", f"UPDATE metering.charge_hourly SET effective_cost_nano = NULL WHERE {PLACED}"),

@@ -8,21 +8,44 @@ import pytest
 
 from metering.meter import meter
 from tests.steps.metering import pencil
-from tests.steps.metering.facts import HOUR, Deployment, Event, Facts, Pool, Rate, Sample, Shared, at, caller, load, moment
+from tests.steps.metering.facts import (
+    HOUR,
+    Deployment,
+    Event,
+    Facts,
+    Pool,
+    Rate,
+    Sample,
+    Shared,
+    at,
+    caller,
+    load,
+    moment,
+)
 from tests.steps.metering.reading import charges, money, nothing
 
 USD = 10**9
 NOON = at("12:00")
 
 
-def used(principal: str, moment: int = NOON, *, model: str = "m", tier: str = "", provider: str = "self", **tokens: int) -> Event:
+def used(
+    principal: str, moment: int = NOON, *, model: str = "m", tier: str = "", provider: str = "self", **tokens: int
+) -> Event:
     """Usage of a key."""
-    return Event(at=moment, principal=principal, model=model, tier=tier, provider=provider, tokens=tuple(tokens.items()))
+    return Event(
+        at=moment, principal=principal, model=model, tier=tier, provider=provider, tokens=tuple(tokens.items())
+    )
 
 
 def dedicated(nano: int, *events: Event, **policy: object) -> Facts:
     """One GPU, all of whose cost is work if there are tokens."""
-    return Facts(pools=(Pool(),), rates=(Rate(nano=nano),), deployments=(Deployment(utilization="allocation"),), events=events, **policy)
+    return Facts(
+        pools=(Pool(),),
+        rates=(Rate(nano=nano),),
+        deployments=(Deployment(utilization="allocation"),),
+        events=events,
+        **policy,
+    )
 
 
 WORKED_EXAMPLE = Facts(
@@ -45,7 +68,11 @@ def test_the_worked_example(metered) -> None:
         (*place, "m", caller("ads"), "", *work, "output"): (200_000, 2 * USD),
         (*place, "", "", "", "idle", "inactive", ""): (None, 3 * USD // 2),
     }
-    assert money(session) == {("search", *work): 2 * USD, ("ads", *work): 5 * USD // 2, ("", "idle", "inactive"): 3 * USD // 2}
+    assert money(session) == {
+        ("search", *work): 2 * USD,
+        ("ads", *work): 5 * USD // 2,
+        ("", "idle", "inactive"): 3 * USD // 2,
+    }
     assert session.rows("SELECT DISTINCT cost_kind, allocation_method, confidence FROM metering.charge_hourly ORDER BY ALL") == [
         ("idle", "active/1", "measured"), ("workload", "active/1+weights/1", "assumed"),
     ]  # fmt: skip
@@ -77,7 +104,9 @@ def test_a_lost_log_is_never_idle(metered) -> None:
     session = metered(facts, NOON, NOON + HOUR)
 
     assert money(session) == {("", "workload", "busy_no_tokens"): 9 * USD // 2, ("", "idle", "inactive"): 3 * USD // 2}
-    assert session.rows("SELECT caller_no, model_no, consumed_tokens FROM metering.charge_hourly WHERE cause = 'busy_no_tokens'") == [(0, 0, None)]
+    assert session.rows(
+        "SELECT caller_no, model_no, consumed_tokens FROM metering.charge_hourly WHERE cause = 'busy_no_tokens'"
+    ) == [(0, 0, None)]
 
 
 def test_a_telemetry_gap_never_raises_a_bill(metered) -> None:
@@ -116,8 +145,18 @@ def test_the_larger_remainder_goes_before_the_smaller_name(metered) -> None:
 def test_every_token_has_a_line_even_one_that_costs_nothing(metered) -> None:
     """Kinds that weigh nothing, and hours without work: the tokens are there at a cost of 0, and no zero count is."""
     weights = {"uncached_input": 1, "cache_read": 0, "cache_write": 0, "output": 0, "reasoning": 0}
-    found = charges(metered(dedicated(7, used("a", uncached_input=5, cache_read=50, output=500, reasoning=0), weights=weights), NOON, NOON + HOUR))
-    assert {key[9]: value for key, value in found.items()} == {"uncached_input": (5, 7), "cache_read": (50, 0), "output": (500, 0)}
+    found = charges(
+        metered(
+            dedicated(7, used("a", uncached_input=5, cache_read=50, output=500, reasoning=0), weights=weights),
+            NOON,
+            NOON + HOUR,
+        )
+    )
+    assert {key[9]: value for key, value in found.items()} == {
+        "uncached_input": (5, 7),
+        "cache_read": (50, 0),
+        "output": (500, 0),
+    }
 
     idle = replace(WORKED_EXAMPLE, samples=tuple(replace(s, ppm=0) for s in WORKED_EXAMPLE.samples))
     found = charges(metered(idle, NOON, NOON + HOUR))
@@ -139,19 +178,30 @@ def test_shares_are_exact_beyond_64_bits(metered, weight: int) -> None:
 
 def test_unplaced_usage_is_a_line_without_a_price(metered) -> None:
     """Unpriced is not free: NULL, with its cause, beside the idle pool that did not take it."""
-    session = metered(Facts(pools=(Pool(),), rates=(Rate(nano=5),), events=(used("a", uncached_input=3, output=4),)), NOON, NOON + HOUR)
+    session = metered(
+        Facts(pools=(Pool(),), rates=(Rate(nano=5),), events=(used("a", uncached_input=3, output=4),)),
+        NOON,
+        NOON + HOUR,
+    )
 
     assert charges(session) == {
         (NOON, "", "", "self", "m", caller("a"), "", "workload", "unplaced", "output"): (4, None),
         (NOON, "", "", "self", "m", caller("a"), "", "workload", "unplaced", "uncached_input"): (3, None),
         (NOON, "p", "", "self", "", "", "", "idle", "unscheduled", ""): (None, 5),
     }
-    assert session.rows("SELECT DISTINCT allocation_method, confidence FROM metering.charge_hourly WHERE cause = 'unplaced'") == [("", "")]
+    assert session.rows(
+        "SELECT DISTINCT allocation_method, confidence FROM metering.charge_hourly WHERE cause = 'unplaced'"
+    ) == [("", "")]
 
 
 def test_external_usage_is_a_line_without_a_price(metered) -> None:
     """By provider, model, caller, tier and token kind; it takes no share of any GPU."""
-    facts = dedicated(9, used("a", output=1), used("a", provider="openai", output=7), used("a", provider="openai", tier="batch", cache_read=2))
+    facts = dedicated(
+        9,
+        used("a", output=1),
+        used("a", provider="openai", output=7),
+        used("a", provider="openai", tier="batch", cache_read=2),
+    )
     found = charges(metered(facts, NOON, NOON + HOUR))
 
     assert {key: value for key, value in found.items() if key[7] == "external"} == {
@@ -177,7 +227,9 @@ def test_two_gpu_models_on_one_node_both_conserve(metered) -> None:
         events=tuple(used(name, model=model, output=n, cache_read=7 * n) for n, (name, model) in enumerate([("a", "m"), ("b", "m"), ("a", "n"), ("c", "n")], 1)),
         samples=tuple(Sample(at=NOON + 1, ppm=333_333, gpu=g, node="node-1", deployment="x") for g in ("g1", "g2")), hold=HOUR)  # fmt: skip
     session = metered(facts, NOON, NOON + HOUR)
-    rows = session.rows("SELECT pool_id, SUM(effective_cost_nano)::BIGINT FROM metering.charge_hourly JOIN book.pool_key USING (pool_no) GROUP BY ALL ORDER BY ALL")
+    rows = session.rows(
+        "SELECT pool_id, SUM(effective_cost_nano)::BIGINT FROM metering.charge_hourly JOIN book.pool_key USING (pool_no) GROUP BY ALL ORDER BY ALL"
+    )
 
     assert rows == [("a100", 3 * 1_490_000_007), ("h100", 2 * 2_490_000_011)]
     assert charges(session) == pencil.charges(facts, [NOON])
@@ -203,9 +255,18 @@ def test_a_day_on_which_clocks_change_has_24_hours(metered) -> None:
 def test_metering_hour_by_hour_or_at_once_is_the_same(ledger, clock) -> None:
     """An hour is a function of its inputs: neither its neighbours nor the order of runs change it."""
     start, end = at("2026-02-28 22:00"), at("2026-03-01 02:00")
-    events = tuple(used(name, start + n * 1_234_567_891, output=n, uncached_input=1000 - n) for n, name in enumerate("abcabcabcab", 1))
+    events = tuple(
+        used(name, start + n * 1_234_567_891, output=n, uncached_input=1000 - n)
+        for n, name in enumerate("abcabcabcab", 1)
+    )
     samples = tuple(Sample(at=start + n * 110_000_000, ppm=90_000 * n % 10**6, deployment="d") for n in range(120))
-    facts = Facts(pools=(Pool(gpus=2),), rates=(Rate(nano=2_490_000_000),), deployments=(Deployment(),), events=events, samples=samples)
+    facts = Facts(
+        pools=(Pool(gpus=2),),
+        rates=(Rate(nano=2_490_000_000),),
+        deployments=(Deployment(),),
+        events=events,
+        samples=samples,
+    )
     clock.set(moment(end))
     with ledger.transaction() as session:
         load(session, facts)

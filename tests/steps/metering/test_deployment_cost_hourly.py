@@ -17,7 +17,11 @@ def test_what_no_deployment_holds_is_a_row_of_its_own(stepped) -> None:
         pools=(Pool(gpus=4),), rates=(Rate(nano=1000),), deployments=(Deployment(id="a", gpus=1), Deployment(id="b", gpus=2, utilization="allocation")))  # fmt: skip
     found = stepped(facts, STEP, at("01:00"), at("02:00"), QUERY)
 
-    assert found == [("p", "", HOUR, 1000, "", 0), ("p", "a", HOUR, 1000, "active", 0), ("p", "b", 2 * HOUR, 2000, "allocation", 0)]
+    assert found == [
+        ("p", "", HOUR, 1000, "", 0),
+        ("p", "a", HOUR, 1000, "active", 0),
+        ("p", "b", 2 * HOUR, 2000, "allocation", 0),
+    ]
 
 
 def test_a_pool_that_is_all_deployed_has_no_unscheduled_row(stepped) -> None:
@@ -31,7 +35,11 @@ def test_a_pool_that_is_all_deployed_has_no_unscheduled_row(stepped) -> None:
 def test_what_is_left_over_goes_to_the_first_names(stepped) -> None:
     """Equal remainders: "" before "B" before "a" before "é", whatever their numbers are."""
     names = ("a", "é", "B")
-    facts = Facts(pools=(Pool(gpus=4, end=at("01:30")),), rates=(Rate(nano=3),), deployments=tuple(Deployment(id=n, end=at("01:30")) for n in names))
+    facts = Facts(
+        pools=(Pool(gpus=4, end=at("01:30")),),
+        rates=(Rate(nano=3),),
+        deployments=tuple(Deployment(id=n, end=at("01:30")) for n in names),
+    )
     found = stepped(facts, STEP, at("01:00"), at("02:00"), QUERY)
 
     assert {row[1]: row[3] for row in found} == {"": 2, "B": 2, "a": 1, "é": 1}  # 6 over four
@@ -69,4 +77,9 @@ def test_two_pools_share_nothing(stepped) -> None:
         deployments=(Deployment(id="x", pool="a100"), Deployment(id="y", pool="h100", gpus=2)))  # fmt: skip
     found = stepped(facts, STEP, at("01:00"), at("02:00"), QUERY)
 
-    assert {row[:2]: row[3] for row in found} == {("a100", ""): 7, ("a100", "x"): 7, ("h100", ""): 11, ("h100", "y"): 22}
+    assert {row[:2]: row[3] for row in found} == {
+        ("a100", ""): 7,
+        ("a100", "x"): 7,
+        ("h100", ""): 11,
+        ("h100", "y"): 22,
+    }

@@ -16,7 +16,9 @@ COLUMNS = (
 QUERY = f"SELECT {', '.join(COLUMNS)} FROM metering.deployment_hourly ORDER BY charge_period_start, deployment_no DESC"
 
 
-def hour(stepped: Any, *, nano: int = 1000, gpus: int = 1, samples: Any = (), tokens: Any = (), **of: Any) -> dict[str, Any]:
+def hour(
+    stepped: Any, *, nano: int = 1000, gpus: int = 1, samples: Any = (), tokens: Any = (), **of: Any
+) -> dict[str, Any]:
     """The row of one deployment's hour from 01:00."""
     policy = {name: of.pop(name) for name in ("weights", "weight_scale", "hold", "min_coverage_ppm") if name in of}
     start, end = of.pop("start", 0), of.pop("end", at("09:00"))
@@ -40,7 +42,11 @@ def test_active_prices_busy_time(stepped) -> None:
     row = hour(stepped, samples=[(0, 750_000, "g")], tokens={"output": 1})
 
     assert parts(row) == (750, 250, 0)
-    assert (row["idle_cause"], row["allocation_method"], row["confidence"]) == ("inactive", "active/1+weights/1", "assumed")
+    assert (row["idle_cause"], row["allocation_method"], row["confidence"]) == (
+        "inactive",
+        "active/1+weights/1",
+        "assumed",
+    )
 
 
 def test_a_coverage_gap_is_nobodys_cost(stepped) -> None:
@@ -73,7 +79,11 @@ def test_capacity_prices_weighted_tokens(stepped) -> None:
     row = hour(stepped, utilization="capacity", capacity=2400, tokens={"output": 100})
 
     assert parts(row) == (250, 750, 0)
-    assert (row["idle_cause"], row["low_coverage"], row["allocation_method"]) == ("below_capacity", False, "capacity/1+weights/1")
+    assert (row["idle_cause"], row["low_coverage"], row["allocation_method"]) == (
+        "below_capacity",
+        False,
+        "capacity/1+weights/1",
+    )
 
 
 def test_capacity_caps_at_the_whole_cost(stepped) -> None:

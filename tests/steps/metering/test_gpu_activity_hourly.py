@@ -112,7 +112,11 @@ def test_a_gpu_that_two_deployments_claim_is_unknown_to_both(stepped) -> None:
     over = {"match": (("node", "n%"),)}
     both = (Deployment(id="a", **over, end=at("02:30")), Deployment(id="b", **over, start=at("01:30")))
     after = (Deployment(id="a", **over, end=at("01:30")), Deployment(id="b", **over, start=at("01:30")))
-    samples = (Sample(at=at("00:10"), ppm=1, node="n1"), Sample(at=at("01:29"), ppm=1, node="n1"), Sample(at=at("03:10"), ppm=1, node="n1"))
+    samples = (
+        Sample(at=at("00:10"), ppm=1, node="n1"),
+        Sample(at=at("01:29"), ppm=1, node="n1"),
+        Sample(at=at("03:10"), ppm=1, node="n1"),
+    )
 
     found = stepped(Facts(deployments=both, samples=samples), STEP, at("00:00"), at("04:00"), QUERY)
     assert [row[:1] + row[2:4] for row in found] == [(at("00:00"), "a", 120 * SECOND), (at("03:00"), "b", 120 * SECOND)]

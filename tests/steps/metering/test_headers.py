@@ -33,14 +33,19 @@ def test_steps_run_after_what_they_read() -> None:
 
 def test_every_table_of_hours_has_a_step(ledger: Ledger) -> None:
     """Each table of the metering schema is filled by a step, but for the records of hours themselves."""
-    tables = ledger.session().rows("SELECT 'metering.' || table_name FROM duckdb_tables() WHERE schema_name = 'metering'")
+    tables = ledger.session().rows(
+        "SELECT 'metering.' || table_name FROM duckdb_tables() WHERE schema_name = 'metering'"
+    )
 
-    assert {name for (name,) in tables} - {step.name for step in STEPS} == {"metering.metered_hour", "metering.refused_hour"}
+    assert {name for (name,) in tables} - {step.name for step in STEPS} == {
+        "metering.metered_hour",
+        "metering.refused_hour",
+    }
 
 
 def test_every_truth_is_asked() -> None:
     """The audits of a span, by name."""
     assert {audit.name for audit in AUDITS} == {
-        "allocated_cost_equals_origin_cost", "deployment_cost_equals_origin_cost", "every_paid_hour_has_a_charge",
+        "allocated_cost_equals_origin_cost", "deployment_cost_equals_origin_cost", "every_event_is_placed_once", "every_paid_hour_has_a_charge",
         "every_token_is_on_a_line", "no_negative_charge", "unpriced_is_explained",
     }  # fmt: skip

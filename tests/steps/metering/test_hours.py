@@ -57,7 +57,9 @@ def test_usage_before_any_pool_is_due(ledger) -> None:
 
 def test_shared_costs_alone_make_hours_due(ledger) -> None:
     """They cost whether or not a GPU does."""
-    assert hours(due(book(ledger, Facts(shared=(Shared(id="s", nano=1, start=at("01:00")),))), now=moment(at("03:00")))) == [1, 2]
+    assert hours(
+        due(book(ledger, Facts(shared=(Shared(id="s", nano=1, start=at("01:00")),))), now=moment(at("03:00")))
+    ) == [1, 2]
 
 
 def test_metering_begins_where_it_is_told_to(ledger) -> None:
@@ -91,7 +93,11 @@ def test_a_window_is_due_whole(ledger) -> None:
     ("since", "until", "said"),
     [
         ("03:30", "04:00", "--since 2026-10-01T03:30:00Z is inside an hour"),
-        ("03:00", "06:00", "--until 2026-10-01T06:00:00Z has not passed yet; the last hour ended at 2026-10-01T05:00:00Z"),
+        (
+            "03:00",
+            "06:00",
+            "--until 2026-10-01T06:00:00Z has not passed yet; the last hour ended at 2026-10-01T05:00:00Z",
+        ),
         ("04:00", "04:00", "--since 2026-10-01T04:00:00Z is not before --until 2026-10-01T04:00:00Z"),
     ],
 )
@@ -117,7 +123,10 @@ def refused(ledger, facts: Facts, *times: str) -> dict[str, str]:
 
 def test_paid_time_without_an_accelerator_rate_is_refused(ledger) -> None:
     """Every hour that the hole touches, and only while GPUs are paid for."""
-    facts = Facts(pools=(Pool(start=at("01:00"), end=at("06:00")),), rates=(Rate(end=at("02:30")), Rate(start=at("04:00"), end=at("05:59"))))
+    facts = Facts(
+        pools=(Pool(start=at("01:00"), end=at("06:00")),),
+        rates=(Rate(end=at("02:30")), Rate(start=at("04:00"), end=at("05:59"))),
+    )
     found = refused(ledger, facts, "00:00", "01:00", "02:00", "03:00", "04:00", "05:00", "06:00")
 
     assert list(found) == ["02:00", "03:00", "05:00"]
@@ -127,7 +136,9 @@ def test_paid_time_without_an_accelerator_rate_is_refused(ledger) -> None:
 
 def test_a_pool_without_any_rate_is_refused_for_good(ledger) -> None:
     """And says since when."""
-    found = refused(ledger, Facts(pools=(Pool(start=at("01:30")), Pool(id="q")), rates=(Rate(pool="q"),)), "00:00", "01:00", "23:00")
+    found = refused(
+        ledger, Facts(pools=(Pool(start=at("01:30")), Pool(id="q")), rates=(Rate(pool="q"),)), "00:00", "01:00", "23:00"
+    )
 
     assert list(found) == ["01:00", "23:00"]
     assert "pool p has no accelerator rate from 2026-10-01T01:30:00Z on;" in found["23:00"]
@@ -135,7 +146,10 @@ def test_a_pool_without_any_rate_is_refused_for_good(ledger) -> None:
 
 def test_another_component_may_begin_and_end_but_not_pause(ledger) -> None:
     """A licence that is bought later and dropped earlier is no hole; one that comes back is."""
-    pauses = (Rate(component="licence", start=at("02:00"), end=at("03:00")), Rate(component="licence", start=at("04:00"), end=at("05:00")))
+    pauses = (
+        Rate(component="licence", start=at("02:00"), end=at("03:00")),
+        Rate(component="licence", start=at("04:00"), end=at("05:00")),
+    )
     facts = Facts(pools=(Pool(start=at("00:00")),), rates=(Rate(), *pauses))
     found = refused(ledger, facts, "01:00", "02:00", "03:00", "04:00", "05:00")
 

@@ -30,11 +30,19 @@ def prepared(ledger, clock, facts: Facts = FLEET, now: int = START + 4 * HOUR):
 def test_due_hours_are_metered_in_spans_within_months(ledger, clock) -> None:
     """Four hours over the end of a month: two transactions; afterwards nothing is due, and nothing is dirty."""
     session, told, settled = prepared(ledger, clock), [], []
-    report = meter(ledger, clock, settle=lambda _, period: settled.append(period), progress=lambda done, of: told.append((done, of)))
+    report = meter(
+        ledger,
+        clock,
+        settle=lambda _, period: settled.append(period),
+        progress=lambda done, of: told.append((done, of)),
+    )
 
     assert (report.hours, report.spans, report.refused) == (4, 2, {})
     assert report.rows == session.value("SELECT COUNT(*) FROM metering.charge_hourly") > 0
-    assert settled == [Period(moment(START), moment(START + 2 * HOUR)), Period(moment(START + 2 * HOUR), moment(START + 4 * HOUR))]
+    assert settled == [
+        Period(moment(START), moment(START + 2 * HOUR)),
+        Period(moment(START + 2 * HOUR), moment(START + 4 * HOUR)),
+    ]
     assert told == [(2, 4), (4, 4)]
     # 00:00 has an event after it that is not over yet.
     assert session.rows("SELECT charge_period_start FROM raw.dirty_hour") == []
@@ -62,7 +70,10 @@ def test_a_dirty_hour_is_metered_alone(ledger, clock) -> None:
     before = charges(session)
     late = START + 2 * HOUR + 1
     with ledger.transaction() as writing:
-        writing.do("INSERT INTO raw.usage_event SELECT * REPLACE (?::TIMESTAMP AS occurred_at, 'late' AS event_id) FROM raw.usage_event LIMIT 1", [moment(late)])
+        writing.do(
+            "INSERT INTO raw.usage_event SELECT * REPLACE (?::TIMESTAMP AS occurred_at, 'late' AS event_id) FROM raw.usage_event LIMIT 1",
+            [moment(late)],
+        )
         writing.do("INSERT INTO raw.dirty_hour VALUES (?, ?)", [moment(START + 2 * HOUR), clock.now()])
     report = meter(ledger, clock, settle=nothing)
     changed = {key[0] for key in {key for key, value in charges(session).items() ^ before.items()}}
@@ -91,7 +102,13 @@ def test_the_settlement_sees_the_span_it_settles(ledger, clock) -> None:
     """It runs in the same transaction, after the audits."""
     prepared(ledger, clock)
     seen = []
-    meter(ledger, clock, settle=lambda session, _: seen.append(session.value("SELECT COUNT(DISTINCT charge_period_start) FROM metering.charge_hourly")))
+    meter(
+        ledger,
+        clock,
+        settle=lambda session, _: seen.append(
+            session.value("SELECT COUNT(DISTINCT charge_period_start) FROM metering.charge_hourly")
+        ),
+    )
 
     assert seen == [2, 4]
 
@@ -110,7 +127,9 @@ def test_a_gap_in_the_rates_refuses_its_hours_and_no_others(ledger, clock) -> No
     assert {key[0] for key in charges(session)} == {START, START + 2 * HOUR, START + 3 * HOUR}
 
     with ledger.transaction() as writing:
-        writing.do("UPDATE book.rate SET effective_to = ? WHERE effective_to = ?", [moment(START + HOUR + HOUR // 2), hour])
+        writing.do(
+            "UPDATE book.rate SET effective_to = ? WHERE effective_to = ?", [moment(START + HOUR + HOUR // 2), hour]
+        )
     assert (meter(ledger, clock, settle=nothing).hours, session.rows("FROM metering.refused_hour")) == (1, [])
     assert session.rows("FROM raw.dirty_hour") == []
 
@@ -129,11 +148,15 @@ def test_the_newest_policy_is_in_force(ledger, clock) -> None:
     """Its version stands on every hour metered with it."""
     session = prepared(ledger, clock)
     with ledger.transaction() as writing:
-        writing.do("INSERT INTO book.policy SELECT * REPLACE (2 AS policy_version, 0 AS output_weight) FROM book.policy")
+        writing.do(
+            "INSERT INTO book.policy SELECT * REPLACE (2 AS policy_version, 0 AS output_weight) FROM book.policy"
+        )
     meter(ledger, clock, settle=nothing)
 
     assert session.rows("SELECT DISTINCT policy_version FROM metering.metered_hour") == [(2,)]
-    assert session.rows("SELECT DISTINCT cause FROM metering.charge_hourly WHERE cost_kind = 'workload' ORDER BY ALL") == [("",), ("busy_no_tokens",)]
+    assert session.rows(
+        "SELECT DISTINCT cause FROM metering.charge_hourly WHERE cost_kind = 'workload' ORDER BY ALL"
+    ) == [("",), ("busy_no_tokens",)]
 
 
 def test_without_a_policy_nothing_is_metered(ledger, clock) -> None:

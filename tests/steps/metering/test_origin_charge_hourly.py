@@ -59,7 +59,10 @@ def test_each_component_has_its_own_row_and_rounding(stepped) -> None:
     rates = (Rate(nano=3 * USD), Rate(component="host", nano=USD, start=at("01:45")))
     found = stepped(Facts(pools=(Pool(gpus=2),), rates=rates), STEP, at("01:00"), at("02:00"), QUERY)
 
-    assert found == [(at("01:00"), "p", "accelerator", 2 * HOUR, 6 * USD), (at("01:00"), "p", "host", HOUR // 2, USD // 2)]
+    assert found == [
+        (at("01:00"), "p", "accelerator", 2 * HOUR, 6 * USD),
+        (at("01:00"), "p", "host", HOUR // 2, USD // 2),
+    ]
 
 
 def test_large_fleets_do_not_overflow(stepped) -> None:
@@ -71,9 +74,16 @@ def test_large_fleets_do_not_overflow(stepped) -> None:
 
 @pytest.mark.parametrize(
     ("month", "following", "hours"),
-    [("2026-10-01", "2026-11-01", 744), ("2027-02-01", "2027-03-01", 672), ("2028-02-01", "2028-03-01", 696), ("2026-12-01", "2027-01-01", 744)],
+    [
+        ("2026-10-01", "2026-11-01", 744),
+        ("2027-02-01", "2027-03-01", 672),
+        ("2028-02-01", "2028-03-01", 696),
+        ("2026-12-01", "2027-01-01", 744),
+    ],
 )
-def test_a_monthly_amount_is_spread_over_every_hour_of_its_month(stepped, month: str, following: str, hours: int) -> None:
+def test_a_monthly_amount_is_spread_over_every_hour_of_its_month(
+    stepped, month: str, following: str, hours: int
+) -> None:
     """Months of 28, 29 and 31 days, clocks changing or not: one row an hour, the first ones a nano more, the amount in all."""
     amount = 12_000 * USD + 5
     facts = Facts(shared=(Shared(id="platform", nano=amount),))

@@ -24,6 +24,9 @@ def test_tokens_weigh_by_kind_and_phase(stepped) -> None:
 
 def test_what_ran_nowhere_splits_nothing(stepped) -> None:
     """Unplaced and external usage has no row."""
-    events = (Event(at=at("01:10"), model="x", tokens=(("output", 1),)), Event(at=at("01:10"), provider="openai", tokens=(("output", 1),)))
+    events = (
+        Event(at=at("01:10"), model="x", tokens=(("output", 1),)),
+        Event(at=at("01:10"), provider="openai", tokens=(("output", 1),)),
+    )
 
     assert stepped(Facts(deployments=(Deployment(),), events=events), STEP, at("01:00"), at("02:00"), QUERY) == []

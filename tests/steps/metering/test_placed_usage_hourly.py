@@ -1,118 +1,80 @@
-"""metering.placed_usage_hourly: which deployment an hour's usage ran on."""
+"""metering.placed_usage_hourly: events of an hour, added by what tells charges apart."""
 
 from __future__ import annotations
 
-from tests.steps.metering.facts import Alias, Deployment, Event, Facts, Pool, at
+from tests.steps.metering.facts import HOUR, Alias, Deployment, Event, Facts, at
 
 STEP = "metering.placed_usage_hourly"
 QUERY = """
-SELECT epoch_us(charge_period_start), pool_id, deployment_id, usage.provider, model_id, principal, tier, output_tokens, requests
-FROM metering.placed_usage_hourly AS usage
-JOIN book.pool_key USING (pool_no) JOIN book.deployment_key USING (deployment_no) JOIN book.model USING (model_no)
-JOIN raw.caller USING (caller_no) ORDER BY ALL
+SELECT epoch_us(charge_period_start), model_id, principal, tier, uncached_input_tokens, cache_read_tokens, cache_write_tokens,
+    output_tokens, reasoning_tokens, requests, events
+FROM metering.placed_usage_hourly JOIN book.model USING (model_no) JOIN raw.caller USING (caller_no) ORDER BY ALL
 """
 
 
-def used(moment: str = "01:10", tokens: int = 1, **dimensions: str) -> Event:
-    """Some output tokens."""
-    return Event(at=at(moment), tokens=(("output", tokens),), **dimensions)
+def used(
+    moment: int,
+    *,
+    model: str = "m",
+    principal: str = "key",
+    tier: str = "",
+    replica: str = "",
+    status: str = "success",
+    **tokens: int,
+) -> Event:
+    """An event that the one deployment takes."""
+    return Event(
+        at=moment,
+        model=model,
+        principal=principal,
+        tier=tier,
+        replica=replica,
+        status=status,
+        tokens=tuple(tokens.items()),
+    )
 
 
-def places(found: list[tuple[object, ...]]) -> dict[object, object]:
-    """Deployment by principal."""
-    return {row[5]: row[2] for row in found}
+def facts(*events: Event, **others: object) -> Facts:
+    """One deployment that serves one model."""
+    return Facts(deployments=(Deployment(),), events=events, **others)
 
 
-def test_a_name_that_is_in_force_decides(stepped) -> None:
-    """Even for a model that the deployment does not serve; a name that is not in force that hour decides nothing."""
-    deployments = (Deployment(id="a", models=("m",)), Deployment(id="b", models=("n",)), Deployment(id="late", end=at("01:00")))
-    events = (used(principal="named", deployment="b"), used(principal="gone", deployment="late"), used(principal="unknown", deployment="x"))
-    found = stepped(Facts(deployments=deployments, events=events), STEP, at("01:00"), at("02:00"), QUERY)
+def test_an_hour_holds_its_first_microsecond_and_not_the_next_hours(stepped) -> None:
+    """Hours are half-open, and so is the window."""
+    times = (at("00:59") + 59_999_999, at("01:00"), at("01:59") + 59_999_999, at("02:00"), at("03:00"))
+    found = stepped(
+        facts(*(used(time, output=2**n) for n, time in enumerate(times))), STEP, at("01:00"), at("03:00"), QUERY
+    )
 
-    assert places(found) == {"named": "b", "gone": "a", "unknown": "a"}
-
-
-def test_patterns_choose_among_those_that_serve_the_model(stepped) -> None:
-    """All patterns must fit; a fit of a deployment that does not serve the model counts for nothing; two fits settle nothing."""
-    deployments = (
-        Deployment(id="east", match=(("cluster", "east%"),)), Deployment(id="west", match=(("cluster", "west%"), ("namespace", "blue"))),
-        Deployment(id="other", models=("n",), match=(("cluster", "%"),)), Deployment(id="wide", match=(("cluster", "eastern"),)),
-    )  # fmt: skip
-    events = (
-        used(principal="a", cluster="east-1"), used(principal="b", cluster="west-1", namespace="blue"), used(principal="c", cluster="west-1"),
-        used(principal="d", cluster="eastern"), used(principal="e"),
-    )  # fmt: skip
-    found = stepped(Facts(deployments=deployments, events=events), STEP, at("01:00"), at("02:00"), QUERY)
-
-    assert places(found) == {"a": "east", "b": "west", "c": "", "d": "", "e": ""}
-
-
-def test_the_only_deployment_of_a_model_takes_what_says_nothing(stepped) -> None:
-    """Also what fits none of its patterns; a model that nobody serves is unplaced, in no pool."""
-    deployments = (Deployment(id="a", match=(("replica", "r%"),)), Deployment(id="b", models=("n",)))
-    events = (used(principal="x", replica="other"), used(principal="y", model="nowhere"))
-    found = stepped(Facts(deployments=deployments, events=events), STEP, at("01:00"), at("02:00"), QUERY)
-
-    assert sorted((row[5], row[1], row[2]) for row in found) == [("x", "p", "a"), ("y", "", "")]
-
-
-def test_a_deployment_takes_every_hour_that_it_touches(stepped) -> None:
-    """The hours of its first and of its last microsecond are its own, whole; the hours beside them are not."""
-    deployments = (Deployment(start=at("02:59") + 59_999_999, end=at("04:00") + 1),)
-    events = tuple(used(f"0{hour}:10") for hour in range(1, 7))
-    found = stepped(Facts(deployments=deployments, events=events), STEP, at("01:00"), at("07:00"), QUERY)
-
-    assert [(row[0], row[2]) for row in found] == [
-        (at("01:00"), ""), (at("02:00"), "d"), (at("03:00"), "d"), (at("04:00"), "d"), (at("05:00"), ""), (at("06:00"), ""),
-    ]  # fmt: skip
-
-
-def test_a_handover_within_an_hour_is_ambiguous_in_that_hour_only(stepped) -> None:
-    """Two deployments touch the hour, so an event that names neither is unplaced in it; a resize is one deployment still."""
-    deployments = (
-        Deployment(id="a", end=at("02:30")), Deployment(id="b", start=at("02:30"), end=at("04:20")), Deployment(id="b", start=at("04:20"), gpus=2),
-    )  # fmt: skip
-    events = tuple(used(f"0{hour}:40") for hour in range(1, 6))
-    found = stepped(Facts(deployments=deployments, events=events), STEP, at("01:00"), at("06:00"), QUERY)
-
-    assert [row[2] for row in found] == ["a", "", "b", "b", "b"]
-
-
-def test_aliases_count_at_the_start_of_the_hour(stepped) -> None:
-    """A name that begins to mean something else within an hour does so in the next one."""
-    aliases = (Alias(alias="chat", model="m", end=at("02:30")), Alias(alias="chat", model="n", start=at("02:30"), end=at("04:00")))
-    facts = Facts(deployments=(Deployment(models=("m", "n")),), aliases=aliases, events=tuple(used(f"0{h}:50", model="chat") for h in range(1, 5)))
-    found = stepped(facts, STEP, at("01:00"), at("05:00"), QUERY)
-
-    assert [(row[4], row[2]) for row in found] == [("m", "d"), ("m", "d"), ("n", "d"), ("chat", "")]
-
-
-def test_external_usage_runs_nowhere(stepped) -> None:
-    """Whatever it names."""
-    facts = Facts(deployments=(Deployment(),), events=(used(provider="openai", deployment="d"),))
-    found = stepped(facts, STEP, at("01:00"), at("02:00"), QUERY)
-
-    assert [row[1:4] for row in found] == [("", "", "openai")]
+    assert [(row[0], row[7]) for row in found] == [(at("01:00"), 2 + 4), (at("02:00"), 8)]
 
 
 def test_what_does_not_tell_charges_apart_is_added(stepped) -> None:
-    """Replicas, statuses and reported names fall together; model, caller and tier do not."""
-    facts = Facts(
-        deployments=(Deployment(),), aliases=(Alias(alias="chat", model="m"),),
-        events=(
-            used(tokens=1, replica="r1"), used(tokens=2, replica="r2", status="failed"), used(tokens=4, model="chat"), used(tokens=8, deployment="d"),
-            used(tokens=16, tier="batch"), used(tokens=32, principal="other"),
-        ))  # fmt: skip
-    found = stepped(facts, STEP, at("01:00"), at("02:00"), QUERY)
+    """Replicas, statuses and reported names fall together; model, caller and tier do not. Failed requests count."""
+    found = stepped(facts(
+        used(at("01:00"), output=1, replica="r1"), used(at("01:00"), output=2, replica="r2", status="failed"), used(at("01:00"), output=4, model="chat"),
+        used(at("01:00"), output=8, tier="batch"), used(at("01:00"), output=16, principal="other"), aliases=(Alias(alias="chat", model="m"),),
+    ), STEP, at("01:00"), at("02:00"), QUERY)  # fmt: skip
 
-    assert [row[4:] for row in found] == [("m", "key", "", 15, 4), ("m", "key", "batch", 16, 1), ("m", "other", "", 32, 1)]
+    assert [(*row[1:4], *row[7:]) for row in found] == [
+        ("m", "key", "", 7, 0, 3, 3),
+        ("m", "key", "batch", 8, 0, 1, 1),
+        ("m", "other", "", 16, 0, 1, 1),
+    ]
 
 
-def test_a_deployment_that_changes_pool_is_in_the_pool_the_hour_begins_with(stepped) -> None:
-    """The hours before, of and after the change."""
-    deployments = (Deployment(pool="p", end=at("02:30")), Deployment(pool="q", start=at("02:30")))
-    pools = (Pool(id="p"), Pool(id="q"))
-    facts = Facts(pools=pools, deployments=deployments, events=tuple(used(f"0{h}:40") for h in range(1, 4)))
-    found = stepped(facts, STEP, at("01:00"), at("04:00"), QUERY)
+def test_kinds_stay_apart(stepped) -> None:
+    """Each token kind adds up by itself."""
+    one = {"uncached_input": 1, "cache_read": 2, "cache_write": 3, "output": 4, "reasoning": 5}
+    ten = {kind: 10 * tokens for kind, tokens in one.items()}
+    found = stepped(facts(used(at("01:00"), **one), used(at("01:30"), **ten)), STEP, at("01:00"), at("02:00"), QUERY)
 
-    assert [row[1] for row in found] == ["p", "p", "q"]
+    assert found == [(at("01:00"), "m", "key", "", 11, 22, 33, 44, 55, 2, 2)]
+
+
+def test_sums_pass_32_bits(stepped) -> None:
+    """Ten billion tokens of one kind in each of many events add up exactly."""
+    events = tuple(used(at("01:00") + after, output=10**10) for after in range(50))
+    found = stepped(facts(*events), STEP, at("01:00"), at("01:00") + HOUR, QUERY)
+
+    assert found[0][7] == 50 * 10**10

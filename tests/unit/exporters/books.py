@@ -85,8 +85,8 @@ SELECT rejection_no, 1 AS batch_no, 'usage' AS kind, 'usage' AS format, 's' AS s
     '' AS detail, '' AS digest, TIMESTAMP '2026-10-01 01:00' AS rejected_at
 FROM (VALUES (1, 'conflict'), (2, 'conflict'), (3, 'negative'), (4, 'no_zone'), (5, 'no_zone')) AS rejected (rejection_no, reason);
 INSERT INTO ledger.step_run VALUES
-    ('metering.usage_hourly', TIMESTAMP '2026-10-01', TIMESTAMP '2026-10-01 01:00', 3, 999, TIMESTAMP '2026-10-01 01:04'),
-    ('metering.usage_hourly', TIMESTAMP '2026-10-01', TIMESTAMP '2026-10-01 01:00', 3, 1234567, TIMESTAMP '2026-10-01 01:05');
+    ('metering.placed_usage_hourly', TIMESTAMP '2026-10-01', TIMESTAMP '2026-10-01 01:00', 3, 999, TIMESTAMP '2026-10-01 01:04'),
+    ('metering.placed_usage_hourly', TIMESTAMP '2026-10-01', TIMESTAMP '2026-10-01 01:00', 3, 1234567, TIMESTAMP '2026-10-01 01:05');
 """
 
 

@@ -88,10 +88,10 @@ def test_the_watermark_waits_for_every_source(kept):
     with kept.transaction() as session:
         Books(session).metered(5)
         session.do("""
-INSERT INTO raw.source VALUES (1, 'live'), (2, 'slow'), (3, 'gone');
-INSERT INTO raw.series SELECT source_no, source_no, 0, 0, 'self', '', '', '', 'success', 'reported', '', '', '' FROM raw.source;
-INSERT INTO metering.usage_hourly VALUES (TIMESTAMP '2026-10-01 04:00', 1, 1, 0, 0, 0, 0, 1, 1),
-    (TIMESTAMP '2026-10-01 02:00', 2, 1, 0, 0, 0, 0, 1, 1), (TIMESTAMP '2026-08-01', 3, 1, 0, 0, 0, 0, 1, 1);""")
+INSERT INTO raw.caller VALUES (1, '1', 'live', '', '', '{}'), (2, '2', 'slow', '', '', '{}'), (3, '3', 'gone', '', '', '{}');
+INSERT INTO metering.placed_usage_hourly
+SELECT heard, 0, 0, 'self', 0, caller_no, '', 1, 0, 0, 0, 0, 1, 1
+FROM (VALUES (TIMESTAMP '2026-10-01 04:00', 1), (TIMESTAMP '2026-10-01 02:00', 2), (TIMESTAMP '2026-08-01', 3)) AS usage (heard, caller_no);""")
     session = read_only(publish(kept, CLOCK))
 
     assert session.value("SELECT watermark FROM status") == OCTOBER.start + timedelta(hours=2)

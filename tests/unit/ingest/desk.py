@@ -11,6 +11,7 @@ from typing import Any
 
 from apportion.config.load import load
 from apportion.ledger.connection import Ledger
+from ingest.bench import Bench
 from ingest.files import ingest_file
 from ingest.formats.format import Format
 from ingest.formats.mapped import Mapped
@@ -23,14 +24,19 @@ from tests.frozen import FrozenClock
 
 NOON = datetime(2026, 10, 15, 12, tzinfo=UTC)
 RULES = Rules(
-    oldest=datetime(2020, 1, 1, tzinfo=UTC), tags=frozenset({"project", "team"}), sample_hold=timedelta(seconds=120))
+    oldest=datetime(2020, 1, 1, tzinfo=UTC), tags=frozenset({"project", "team"}), sample_hold=timedelta(seconds=120)
+)
 CANONICAL: Mapping[str, Format] = {name: Ndjson(name, kind) for name, kind in KINDS.items()}
 
 
 def event(event_id: object = "e1", **fields: object) -> dict[str, Any]:
     """A sound usage event; fields given as None are left out."""
     base = {
-        "event_id": event_id, "source": "litellm", "occurred_at": "2026-10-15T11:00:00Z", "model": "llama", "output_tokens": 10,
+        "event_id": event_id,
+        "source": "litellm",
+        "occurred_at": "2026-10-15T11:00:00Z",
+        "model": "llama",
+        "output_tokens": 10,
     }
     return {name: value for name, value in {**base, **fields}.items() if value is not None}
 
@@ -44,8 +50,10 @@ def sample(at: str = "2026-10-15T11:00:00Z", **fields: object) -> dict[str, Any]
 def lines(records: Iterable[Mapping[str, Any] | bytes | str]) -> bytes:
     """Records as NDJSON; bytes and texts are lines as they stand."""
     return b"".join(
-        (record if isinstance(record, bytes) else (record if isinstance(record, str) else json.dumps(record)).encode()) + b"\n"
-        for record in records)
+        (record if isinstance(record, bytes) else (record if isinstance(record, str) else json.dumps(record)).encode())
+        + b"\n"
+        for record in records
+    )
 
 
 class Desk:
@@ -60,6 +68,7 @@ class Desk:
         self.formats: dict[str, Format] = dict(CANONICAL)
         self.rules = RULES
         self.notes: list[str] = []
+        self._benches: dict[str, Bench] = {}
         self._files = 0
 
     def file(self, data: bytes, name: str | None = None) -> Path:
@@ -71,9 +80,12 @@ class Desk:
 
     def read(self, path: Path, format_name: str = "usage") -> Outcome:
         """Ingest a file as it stands."""
-        outcome, self.notes = ingest_file(self.ledger, path, self.formats[format_name], self.rules, self.clock)
+        format_ = self.formats[format_name]
+        bench = self._benches.setdefault(format_.kind.name, Bench(self.ledger, format_.kind))
+        outcome, self.notes = ingest_file(self.ledger, path, format_, self.rules, self.clock, bench=bench)
         assert outcome.received == (
-            outcome.landed + outcome.duplicates + outcome.superseded + outcome.conflicts + outcome.rejected)
+            outcome.landed + outcome.duplicates + outcome.superseded + outcome.conflicts + outcome.rejected
+        )
         return outcome
 
     def hand_in(self, *records: Mapping[str, Any] | bytes | str, format_name: str = "usage") -> Outcome:
@@ -83,7 +95,7 @@ class Desk:
     def describe(self, toml: str) -> None:
         """Learn `[[sources]]` tables as formats."""
         config = self.folder / "apportion.toml"
-        config.write_text(_CONFIG + toml)
+        config.write_text(CONFIG + toml)
         self.formats |= {mapping.name: Mapped(mapping) for mapping in load(config).sources}
 
     def replay(self) -> Outcome:
@@ -124,7 +136,9 @@ class Desk:
     def totals(self) -> dict[str, int]:
         """The counts of all batches."""
         names = ("received", "landed", "duplicates", "superseded", "conflicts", "rejected", "skewed", "dropped_tags")
-        row = self.ledger.session().row(f"SELECT {', '.join(f'coalesce(sum({name}), 0)::BIGINT' for name in names)} FROM raw.batch")
+        row = self.ledger.session().row(
+            f"SELECT {', '.join(f'coalesce(sum({name}), 0)::BIGINT' for name in names)} FROM raw.batch"
+        )
         return dict(zip(names, row, strict=True))
 
     def _rows(self, sql: str, columns: tuple[str, ...]) -> list[Any]:
@@ -161,7 +175,7 @@ JOIN raw.gpu_series AS series ON series.gpu_series_no = gpu.gpu_series_no AND se
 ORDER BY ALL
 """
 
-_CONFIG = """
+CONFIG = """
 [ledger]
 path = "apportion.duckdb"
 billing_currency = "USD"

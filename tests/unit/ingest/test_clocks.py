@@ -14,16 +14,25 @@ def test_an_event_ahead_of_the_clock_is_placed_at_arrival(desk: Desk) -> None:
     outcome = desk.hand_in(AHEAD, event("b"))
 
     assert (outcome.landed, outcome.skewed) == (2, 1)
-    assert desk.events("event_id", "occurred_at") == [("a", "2026-10-15T12:00:00.000000Z"), ("b", "2026-10-15T11:00:00.000000Z")]
+    assert desk.events("event_id", "occurred_at") == [
+        ("a", "2026-10-15T12:00:00.000000Z"),
+        ("b", "2026-10-15T11:00:00.000000Z"),
+    ]
     assert desk.ledger.session().rows("SELECT event_id, reported_at, occurred_at FROM raw.skewed_event") == [
-        ("a", NOON + timedelta(hours=6, minutes=30), NOON)]
+        ("a", NOON + timedelta(hours=6, minutes=30), NOON)
+    ]
     assert desk.dirty() == ["2026-10-15T11", "2026-10-15T12"]
     assert desk.totals()["skewed"] == 1
 
 
 def test_an_event_at_the_very_moment_is_not_ahead(desk: Desk) -> None:
     """Only what is later than its arrival is a skew."""
-    assert desk.hand_in(event("a", occurred_at="2026-10-15T12:00:00Z"), event("b", occurred_at="2026-10-15T12:00:00.000001Z")).skewed == 1
+    assert (
+        desk.hand_in(
+            event("a", occurred_at="2026-10-15T12:00:00Z"), event("b", occurred_at="2026-10-15T12:00:00.000001Z")
+        ).skewed
+        == 1
+    )
     assert desk.count("raw.skewed_event") == 1
 
 
@@ -70,7 +79,12 @@ def test_skewed_duplicates_in_one_batch_land_once(desk: Desk) -> None:
 def test_samples_ahead_of_the_clock_are_counted(desk: Desk) -> None:
     """They stay at the time they claim, since two of one device must not meet at arrival; more than a day is rejected."""
     outcome = desk.hand_in(
-        sample("2026-10-15T13:00:00Z"), sample("2026-10-15T13:01:00Z"), sample("2026-10-16T12:00:01Z"), sample("1969-12-31T00:00:00Z"), format_name="gpu")
+        sample("2026-10-15T13:00:00Z"),
+        sample("2026-10-15T13:01:00Z"),
+        sample("2026-10-16T12:00:01Z"),
+        sample("1969-12-31T00:00:00Z"),
+        format_name="gpu",
+    )
 
     assert (outcome.landed, outcome.skewed, outcome.rejections) == (2, 2, {"too_far_ahead": 1, "too_old": 1})
     assert desk.samples("sampled_at") == ["2026-10-15T13:00:00.000000Z", "2026-10-15T13:01:00.000000Z"]

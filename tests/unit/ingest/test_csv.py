@@ -49,15 +49,24 @@ def test_rows_become_events_named_by_file_and_number(table: Desk, ending: str) -
 
 def test_quoted_fields_hold_delimiters_quotes_and_line_ends(table: Desk) -> None:
     """What stands in quotes is content; the line of a record is its first, its number counts records."""
-    models = ['a,b', 'say ""hi""', " x ", "5\" disk"]
-    text = HEADER + "".join(f'{AT},"{model}",1\n' for model in models[:3]) + f"{AT},{models[3]},1\n" + f'{AT},"two\r\nlines",-1\n' + f'"{AT}","z","2"\n'
+    models = ["a,b", 'say ""hi""', " x ", '5" disk']
+    text = (
+        HEADER
+        + "".join(f'{AT},"{model}",1\n' for model in models[:3])
+        + f"{AT},{models[3]},1\n"
+        + f'{AT},"two\r\nlines",-1\n'
+        + f'"{AT}","z","2"\n'
+    )
 
     assert [row[1] for row in landed(table, text)] == ["a,b", 'say "hi"', " x ", '5" disk', "z"]
     assert table.rejections("record", "line", "reason") == [(5, 6, "negative")]
     assert table.events("event_id")[-1] == "t.csv:6"
 
 
-@pytest.mark.parametrize("mixed", [f"{AT},a,1\r\n{AT},b,2\n{AT},c,3\r\n", f"{AT},a,1\n{AT},b,2\r\n{AT},c,3", f'{AT},"a",1\r\n{AT},b,2\n{AT},c,3\n'])
+@pytest.mark.parametrize(
+    "mixed",
+    [f"{AT},a,1\r\n{AT},b,2\n{AT},c,3\r\n", f"{AT},a,1\n{AT},b,2\r\n{AT},c,3", f'{AT},"a",1\r\n{AT},b,2\n{AT},c,3\n'],
+)
 def test_mixed_line_ends_are_line_ends(table: Desk, mixed: str) -> None:
     """DuckDB refuses such a file as a whole; each of its lines is a record all the same."""
     assert landed(table, HEADER + mixed) == [("t.csv:1", "a", 1), ("t.csv:2", "b", 2), ("t.csv:3", "c", 3)]
@@ -80,7 +89,8 @@ def test_ragged_rows_are_rejected_alone(table: Desk) -> None:
 
     assert [row[:2] for row in landed(table, text)] == [("t.csv:1", "a"), ("t.csv:4", "d"), ("t.csv:6", "e")]
     assert table.rejections("reason", "line", "detail") == [
-        ("malformed", 3, "2 fields where the header has 3"), ("malformed", 4, "4 fields where the header has 3"),
+        ("malformed", 3, "2 fields where the header has 3"),
+        ("malformed", 4, "4 fields where the header has 3"),
         ("malformed", 6, "1 fields where the header has 3"),
     ]
     assert table.rejections("bytes") == [f"{AT},b".encode(), f"{AT},c,3,4".encode(), b"just words"]
@@ -104,7 +114,12 @@ def test_a_quote_never_closed_costs_its_line_only(table: Desk) -> None:
     """Later lines that are records by themselves are not swallowed, at the file's end or where another quote closes it."""
     text = f'{HEADER}{AT},"a,1\n{AT},b,2\n{AT},c,3\n{AT},"d",4\n{AT},"e,5\n{AT},f,6\n'
 
-    assert [row[:2] for row in landed(table, text)] == [("t.csv:2", "b"), ("t.csv:3", "c"), ("t.csv:4", "d"), ("t.csv:6", "f")]
+    assert [row[:2] for row in landed(table, text)] == [
+        ("t.csv:2", "b"),
+        ("t.csv:3", "c"),
+        ("t.csv:4", "d"),
+        ("t.csv:6", "f"),
+    ]
     assert table.rejections("reason", "line") == [("malformed", 2), ("malformed", 6)]
 
 
@@ -138,12 +153,15 @@ def test_a_last_line_that_only_gets_its_end_continues(table: Desk, more: str) ->
     assert (outcome.received, outcome.landed, table.notes) == ((0, 0, []) if more == "\n" else (1, 1, []))
 
 
-@pytest.mark.parametrize(("header", "words"), [
-    ("at,modell,out", "no column is named 'model'; the header has at, modell, out"),
-    ("at;model;out", "no column is named"),
-    ("at,model,out,model", "more than one column is named 'model'"),
-    ("2026-10-15 11:00:00,a,1", "no column is named"),
-])
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("at,modell,out", "no column is named 'model'; the header has at, modell, out"),
+        ("at;model;out", "no column is named"),
+        ("at,model,out,model", "more than one column is named 'model'"),
+        ("2026-10-15 11:00:00,a,1", "no column is named"),
+    ],
+)
 def test_a_header_without_a_mapped_column_is_a_sentence(table: Desk, header: str, words: str) -> None:
     """It names the file, the column, what the header has, and what to correct; nothing is landed or remembered."""
     with pytest.raises(InputError, match=r"t\.csv: .*Correct \[\[sources\]\] x, or the file") as raised:
@@ -155,7 +173,20 @@ def test_a_header_without_a_mapped_column_is_a_sentence(table: Desk, header: str
 
 def test_columns_nobody_reads_may_have_any_name(table: Desk) -> None:
     """Empty, doubled, in other cases, or what DuckDB or the SQL around it uses: they reach SQL by their number only."""
-    names = ["", "", "MODEL", "at ", "record_no", "v1", "c0", "json", "select", "'; DROP TABLE raw.batch; --", 'a"b', "größe"]
+    names = [
+        "",
+        "",
+        "MODEL",
+        "at ",
+        "record_no",
+        "v1",
+        "c0",
+        "json",
+        "select",
+        "'; DROP TABLE raw.batch; --",
+        'a"b',
+        "größe",
+    ]
     header, row = io.StringIO(), io.StringIO()
     csv.writer(header, lineterminator="\n").writerow([*names, "at", "model", "out"])
     csv.writer(row, lineterminator="\n").writerow([*("junk" for _ in names), AT, "a", "1"])
@@ -163,7 +194,9 @@ def test_columns_nobody_reads_may_have_any_name(table: Desk) -> None:
     assert landed(table, header.getvalue() + row.getvalue() * 2) == [("t.csv:1", "a", 1), ("t.csv:2", "a", 1)]
 
 
-@pytest.mark.parametrize("name", ["it's; DROP TABLE raw.batch; --.csv", 'a"b{c}.csv', "größe $1.csv", "x" * 240 + ".csv"])
+@pytest.mark.parametrize(
+    "name", ["it's; DROP TABLE raw.batch; --.csv", 'a"b{c}.csv', "größe $1.csv", "x" * 240 + ".csv"]
+)
 def test_file_names_are_only_names(table: Desk, name: str) -> None:
     """Quotes and SQL in a file's name end up in the ids, and nowhere else."""
     assert landed(table, f"{HEADER}{AT},a,1\n", name) == [(f"{name}:1", "a", 1)]
@@ -179,7 +212,10 @@ def test_a_file_without_records_is_no_error(table: Desk, text: str) -> None:
 
 def test_other_delimiters(desk: Desk) -> None:
     """Semicolons and tabs; commas are content then."""
-    desk.describe(SOURCE.replace('name = "x"', 'name = "s"\ndelimiter = ";"') + SOURCE.replace('name = "x"', 'name = "t"\ndelimiter = "\\t"'))
+    desk.describe(
+        SOURCE.replace('name = "x"', 'name = "s"\ndelimiter = ";"')
+        + SOURCE.replace('name = "x"', 'name = "t"\ndelimiter = "\\t"')
+    )
     desk.read(desk.file(f"at;model;out\n{AT};a,b;1\n{AT};'c;2\n".encode(), "s.csv"), "s")
     desk.read(desk.file(f'at\tmodel\tout\n{AT}\t"d\te"\t-1\n{AT}\tf,g\t2\n'.encode(), "t.csv"), "t")
 
@@ -192,23 +228,43 @@ def test_a_long_quoted_field_is_no_limit(table: Desk) -> None:
     assert [row[1] for row in landed(table, f'{HEADER}{AT},a,1\n{AT},{long},2\n{AT},"b",3\n')] == ["a", "b"]
     assert table.rejections("reason", "line") == [("too_long", 3)]
 
-    assert [row[1] for row in landed(table, f"{HEADER}{AT},c,1\n{AT},{long},2\n{AT},d,3\n", "plain.csv")] == ["c", "d", "a", "b"]
+    assert [row[1] for row in landed(table, f"{HEADER}{AT},c,1\n{AT},{long},2\n{AT},d,3\n", "plain.csv")] == [
+        "c",
+        "d",
+        "a",
+        "b",
+    ]
 
 
 def test_slices_cut_between_records_only(table: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """However small a slice is, records with line ends in them stay whole, and numbers and lines go on."""
     monkeypatch.setattr("ingest.collectors.cutting.SLICE_RECORDS", 3)
-    rows = "".join(f'{AT},"m{number}",{number}\n' if number % 3 else f'{AT},"a\nb\nc\nd\ne\nf\ng\nh {number}",{number}\n' for number in range(1, 21))
+    rows = "".join(
+        f'{AT},"m{number}",{number}\n' if number % 3 else f'{AT},"a\nb\nc\nd\ne\nf\ng\nh {number}",{number}\n'
+        for number in range(1, 21)
+    )
     data = gzip.compress((HEADER + rows).encode())
 
     assert [row[0] for row in landed(table, data)] == sorted(f"t.csv:{number}" for number in range(1, 21) if number % 3)
-    assert table.rejections("record", "line") == [(number, 1 + number + 7 * (number // 3 - 1)) for number in range(3, 21, 3)]
+    assert table.rejections("record", "line") == [
+        (number, 1 + number + 7 * (number // 3 - 1)) for number in range(3, 21, 3)
+    ]
     assert table.count("raw.batch") > 6
 
 
-@pytest.mark.parametrize("text", [
-    b'a,"b\nc",d\ne,f,g\n', b'a,5" x,d\n', b'"a""b",c\n"d', b'a,"b', b'a,""",b\nc\n', b'""\n""""\n"""\n', b'a,b"c,"d\ne"\n', b'x,"y\n\nz"\n\n',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'a,"b\nc",d\ne,f,g\n',
+        b'a,5" x,d\n',
+        b'"a""b",c\n"d',
+        b'a,"b',
+        b'a,""",b\nc\n',
+        b'""\n""""\n"""\n',
+        b'a,b"c,"d\ne"\n',
+        b'x,"y\n\nz"\n\n',
+    ],
+)
 def test_records_are_those_of_the_standard_library(text: bytes) -> None:
     """On well-formed input the splitting into records agrees with Python's csv module."""
     read = lambda record: csv_records.fields(record, ",")  # noqa: E731

@@ -32,8 +32,10 @@ def ledger_bytes(desk: Desk) -> bytes:
     [
         (b'{"event_id": "a",  "output_tokens": -1.50}', b'{"event_id": "a",  "output_tokens": -1.50}'),
         (b'{"event_id": "a", "prompt": "S", "output_tokens": -1}', b'{"event_id":"a","output_tokens":-1}'),
-        (b'{"event_id": "\\u00e9", "output_tokens": 1e400, "ttft_ms": 0.10000000000000000001, "x": 1}',
-         '{"event_id":"é","output_tokens":1e400,"ttft_ms":0.10000000000000000001}'.encode()),
+        (
+            b'{"event_id": "\\u00e9", "output_tokens": 1e400, "ttft_ms": 0.10000000000000000001, "x": 1}',
+            '{"event_id":"é","output_tokens":1e400,"ttft_ms":0.10000000000000000001}'.encode(),
+        ),
         (b'{"event_id": {"prompt": "S"}, "model": ["S"]}', b'{"event_id":{},"model":[]}'),
         (b'{"tags": {"team": "t", "prompt": "S"}, "event_id": null}', b'{"event_id":null,"tags":{"team":"t"}}'),
         (b'{"tags": {"team": {"prompt": "S"}}}', b'{"tags":{"team":{}}}'),
@@ -80,7 +82,11 @@ def test_only_mapped_values_are_kept(record: bytes, kept: bytes | None) -> None:
 
 def test_no_prompt_reaches_the_ledger(desk: Desk) -> None:
     """Not from sound records, not from rejected ones, not from conflicts, not from lines that are no JSON: nowhere in the file."""
-    content = {"prompt": SECRET, "messages": [{"role": "user", "content": SECRET}], "tags": {"team": "t", "note": SECRET}}
+    content = {
+        "prompt": SECRET,
+        "messages": [{"role": "user", "content": SECRET}],
+        "tags": {"team": "t", "note": SECRET},
+    }
     desk.describe("""
 [[sources]]
 name = "log"
@@ -97,13 +103,30 @@ columns = { event_id = "id", model = "model", output_tokens = "out" }
 time = { column = "at", format = "iso" }
 """)
     desk.hand_in(
-        event("a") | content, event("b", output_tokens=-1) | content, event("a", output_tokens=11) | content,
-        event("c", model={"prompt": SECRET}), event("d", tags=[SECRET]), event("e", source={"prompt": SECRET}),
-        f'{{"event_id": "f", "prompt": "{SECRET}', f'{SECRET}", "output_tokens": 1}}', SECRET)
-    log = {"id": "g", "model": "m", "at": "2026-10-15T11:00:00Z", "usage": {"out": -1, "text": SECRET}, "prompt": SECRET}
+        event("a") | content,
+        event("b", output_tokens=-1) | content,
+        event("a", output_tokens=11) | content,
+        event("c", model={"prompt": SECRET}),
+        event("d", tags=[SECRET]),
+        event("e", source={"prompt": SECRET}),
+        f'{{"event_id": "f", "prompt": "{SECRET}',
+        f'{SECRET}", "output_tokens": 1}}',
+        SECRET,
+    )
+    log = {
+        "id": "g",
+        "model": "m",
+        "at": "2026-10-15T11:00:00Z",
+        "usage": {"out": -1, "text": SECRET},
+        "prompt": SECRET,
+    }
     desk.hand_in(log, log | {"id": {"x": SECRET}}, json.dumps(log)[:-1], format_name="log")
-    desk.read(desk.file(
-        f'id,at,model,out,prompt\nh,2026-10-15T11:00:00Z,m,-1,"{SECRET}, he"\ni,2026-10-15T11:00:00Z,m,1,{SECRET}, she\n'.encode()), "table")
+    desk.read(
+        desk.file(
+            f'id,at,model,out,prompt\nh,2026-10-15T11:00:00Z,m,-1,"{SECRET}, he"\ni,2026-10-15T11:00:00Z,m,1,{SECRET}, she\n'.encode()
+        ),
+        "table",
+    )
 
     assert desk.totals()["rejected"] == 12
     assert desk.totals()["conflicts"] == 1
@@ -147,13 +170,16 @@ def test_an_oversized_record_is_passed_over(desk: Desk, compressed: bool) -> Non
 
     assert (outcome.landed, outcome.rejections) == (3, {"oversized": 1, "malformed": 1})
     assert desk.rejections("reason", "line", "record", "digest") == [
-        ("oversized", 2, 2, hashlib.sha256(bad).hexdigest()), ("malformed", 4, 4, hashlib.sha256(b"nope").hexdigest())]
+        ("oversized", 2, 2, hashlib.sha256(bad).hexdigest()),
+        ("malformed", 4, 4, hashlib.sha256(b"nope").hexdigest()),
+    ]
     assert str(len(bad) + 1) in desk.rejections("detail")[0]
     assert desk.rejections("bytes")[0] == json.dumps(event("x")).encode()[:-1] + b", "[:1]
 
 
 def test_a_record_of_just_8_mib_is_read(desk: Desk) -> None:
     """The limit is a limit of one byte, wherever the file's chunks end."""
+
     def sized(name: str, size: int) -> bytes:
         empty = json.dumps(event(name, note="")).encode()
         return empty.replace(b'"note": ""', b'"note": "' + b"n" * (size - len(empty)) + b'"')
@@ -194,5 +220,11 @@ def test_rejected_parquet_rows_keep_no_other_columns(desk: Desk, tmp_path: Path)
 
     (kept,) = desk.rejections("bytes")
     assert json.loads(kept) == {
-        "event_id": "a", "source": "s", "model": "m", "output_tokens": -1, "tags": {"team": "t"}, "occurred_at": "2026-10-15T11:00:00.000000Z"}
+        "event_id": "a",
+        "source": "s",
+        "model": "m",
+        "output_tokens": -1,
+        "tags": {"team": "t"},
+        "occurred_at": "2026-10-15T11:00:00.000000Z",
+    }
     assert SECRET.encode() not in ledger_bytes(desk)

@@ -24,7 +24,10 @@ class Case:
 
 def raw(field: str, text: str) -> bytes:
     """An event with one field's JSON text written as given."""
-    return json.dumps(event("bad")).removesuffix("}").replace(f'"{field}"', '"_"').encode() + f', "{field}": {text}}}'.encode()
+    return (
+        json.dumps(event("bad")).removesuffix("}").replace(f'"{field}"', '"_"').encode()
+        + f', "{field}": {text}}}'.encode()
+    )
 
 
 def case(reason: str, *words: str, **fields: object) -> Case:
@@ -34,11 +37,36 @@ def case(reason: str, *words: str, **fields: object) -> Case:
 
 def absent(field: str) -> Case:
     """An event without a field."""
-    return Case(json.dumps({name: value for name, value in event("bad").items() if name != field}).encode(), "missing_field", (field, "absent"))
+    return Case(
+        json.dumps({name: value for name, value in event("bad").items() if name != field}).encode(),
+        "missing_field",
+        (field, "absent"),
+    )
 
 
-COUNTS = ("uncached_input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens", "requests", "revision")
-TEXTS = ("model", "provider", "cluster", "deployment", "replica", "principal", "namespace", "trace_id", "session_id", "tier", "language", "region")
+COUNTS = (
+    "uncached_input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "requests",
+    "revision",
+)
+TEXTS = (
+    "model",
+    "provider",
+    "cluster",
+    "deployment",
+    "replica",
+    "principal",
+    "namespace",
+    "trace_id",
+    "session_id",
+    "tier",
+    "language",
+    "region",
+)
 MEASURES = ("ttft_ms", "duration_ms", "queue_ms")
 CASES: dict[str, Case] = {
     "not JSON": Case(b'{"event_id": "x", ', "malformed", ("not JSON", "character")),
@@ -53,29 +81,63 @@ CASES: dict[str, Case] = {
     "a raw tab in a text": Case(b'{"event_id": "x\ty"}', "malformed", ("control character",)),
     "half a surrogate pair": Case(raw("model", '"\\ud800"'), "malformed", ("surrogate",)),
     "another BOM": Case(b"\xef\xbb\xbf" + json.dumps(event("bad")).encode(), "malformed", ("BOM",)),
-    "another kind of object": Case(b'{"level": "info", "msg": "started"}', "missing_field", ("no event_id and no occurred_at", "usage file")),
+    "another kind of object": Case(
+        b'{"level": "info", "msg": "started"}', "missing_field", ("no event_id and no occurred_at", "usage file")
+    ),
     "an empty object": Case(b"{}", "missing_field", ("no event_id and no occurred_at",)),
-    "nulls only": Case(b'{"event_id": null, "source": null, "occurred_at": null, "model": null}', "missing_field", ("event_id",)),
+    "nulls only": Case(
+        b'{"event_id": null, "source": null, "occurred_at": null, "model": null}', "missing_field", ("event_id",)
+    ),
     **{f"no {field}": absent(field) for field in ("event_id", "source", "occurred_at", "model")},
-    **{f"empty {field}": case("missing_field", field, "is empty", **{field: ""}) for field in ("event_id", "source", "model")},
-    **{f"null {field}": case("missing_field", field, **{field: None}) for field in ("event_id", "source", "occurred_at", "model")},
-    **{f"{field} is a number": case("wrong_type", field, "17", "send text", **{field: 17}) for field in ("event_id", "source", *TEXTS)},
-    **{f"{field} is a word": case("wrong_type", field, "true", **{field: True}) for field in ("event_id", "model", "trace_id")},
-    **{f"{field} is an object": case("wrong_type", field, "an object", **{field: {"x": "secret"}}) for field in ("event_id", "source", "principal", "session_id")},
-    **{f"{field} is a list": case("wrong_type", field, "a list", **{field: ["secret"]}) for field in ("event_id", "namespace")},
-    **{f"{field} is {value!r}": case("wrong_type", field, "send a whole number", **{field: value})
-       for field in COUNTS for value in ("12", 1.5, 1e3, True, {"x": 1}, [1])},
+    **{
+        f"empty {field}": case("missing_field", field, "is empty", **{field: ""})
+        for field in ("event_id", "source", "model")
+    },
+    **{
+        f"null {field}": case("missing_field", field, **{field: None})
+        for field in ("event_id", "source", "occurred_at", "model")
+    },
+    **{
+        f"{field} is a number": case("wrong_type", field, "17", "send text", **{field: 17})
+        for field in ("event_id", "source", *TEXTS)
+    },
+    **{
+        f"{field} is a word": case("wrong_type", field, "true", **{field: True})
+        for field in ("event_id", "model", "trace_id")
+    },
+    **{
+        f"{field} is an object": case("wrong_type", field, "an object", **{field: {"x": "secret"}})
+        for field in ("event_id", "source", "principal", "session_id")
+    },
+    **{
+        f"{field} is a list": case("wrong_type", field, "a list", **{field: ["secret"]})
+        for field in ("event_id", "namespace")
+    },
+    **{
+        f"{field} is {value!r}": case("wrong_type", field, "send a whole number", **{field: value})
+        for field in COUNTS
+        for value in ("12", 1.5, 1e3, True, {"x": 1}, [1])
+    },
     **{f"{field} is -1": case("negative", field, "-1", "zero or more", **{field: -1}) for field in COUNTS},
-    **{f"{field} is absurd": case("too_large", field, "at most 10000000000", **{field: 10_000_000_001}) for field in COUNTS[:5]},
+    **{
+        f"{field} is absurd": case("too_large", field, "at most 10000000000", **{field: 10_000_000_001})
+        for field in COUNTS[:5]
+    },
     "a count of 40 digits": case("too_large", "output_tokens", output_tokens=10**40),
     "a million and one requests": case("too_large", "requests", "1000001", "at most 1000000", requests=1_000_001),
     "a revision beyond 32 bits": case("too_large", "revision", "at most 2147483647", revision=2**31),
     **{f"{field} is text": case("wrong_type", field, "send a number", **{field: "12"}) for field in MEASURES},
-    **{f"{field} is {value}": case("wrong_type", field, "send a number", **{field: value}) for field in MEASURES for value in (True, [1])},
+    **{
+        f"{field} is {value}": case("wrong_type", field, "send a number", **{field: value})
+        for field in MEASURES
+        for value in (True, [1])
+    },
     "a latency is NaN": Case(raw("ttft_ms", "NaN"), "wrong_type", ("ttft_ms", "NaN")),
     **{f"{field} is negative": case("negative", field, "-0.5", **{field: -0.5}) for field in MEASURES},
     "a latency is absurd": case("too_large", "duration_ms", "not believed", duration_ms=1e30),
-    "a time without a zone": case("no_zone", "occurred_at", "2026-10-15T11:00:00", "end it in Z", occurred_at="2026-10-15T11:00:00"),
+    "a time without a zone": case(
+        "no_zone", "occurred_at", "2026-10-15T11:00:00", "end it in Z", occurred_at="2026-10-15T11:00:00"
+    ),
     "a time without a zone, in words": case("no_zone", "occurred_at", occurred_at="2026-10-15 11:00"),
     "a time that is a number": case("wrong_type", "occurred_at", "1792", "RFC 3339", occurred_at=1792062000),
     "a time that is text": case("bad_time", "occurred_at", "yesterday", "RFC 3339", occurred_at="yesterday"),
@@ -85,7 +147,12 @@ CASES: dict[str, Case] = {
     "an empty time": case("bad_time", "occurred_at", occurred_at=""),
     "an event from 1969": case("too_old", "1969-12-31", "2020-01-01T00:00:00Z", occurred_at="1969-12-31T23:59:59Z"),
     "an event just before the epoch": case("too_old", "2019-12-31", occurred_at="2019-12-31T23:59:59.999999Z"),
-    "an event from next year": case("too_far_ahead", "2027-10-15", "more than a day ahead of 2026-10-15T12:00:00Z", occurred_at="2027-10-15T11:00:00Z"),
+    "an event from next year": case(
+        "too_far_ahead",
+        "2027-10-15",
+        "more than a day ahead of 2026-10-15T12:00:00Z",
+        occurred_at="2027-10-15T11:00:00Z",
+    ),
     "just more than a day ahead": case("too_far_ahead", occurred_at="2026-10-16T12:00:00.000001Z"),
     "a control character in an id": case("control_character", "event_id", event_id="x\x07y"),
     "a NUL in a text": case("control_character", "model", model="x\0y"),
@@ -147,7 +214,12 @@ def test_a_bad_record_is_rejected_with_its_reason(sorted_out: Callable[[str], An
     assert (rejection["record"], rejection["line"]) == (2 * number + 2, 3 * number + 3)
     assert rejection["digest"] == hashlib.sha256(bad.line).hexdigest()
     assert "secret" not in rejection["detail"]
-    assert (rejection["kind"], rejection["format"], rejection["rejected_at"], rejection["replayed_at"]) == ("usage", "usage", NOON, None)
+    assert (rejection["kind"], rejection["format"], rejection["rejected_at"], rejection["replayed_at"]) == (
+        "usage",
+        "usage",
+        NOON,
+        None,
+    )
 
 
 def test_one_bad_record_never_blocks_its_batch(sorted_out: Callable[[str], Any], shared_desk: Desk) -> None:
@@ -166,7 +238,16 @@ def test_what_is_just_inside_the_limits_lands(shared_desk: Desk, name: str) -> N
 
 def test_each_bad_record_alone_gets_the_same_reason(desk: Desk) -> None:
     """What stands beside a record never changes its reason: here each comes in a file of its own."""
-    names = ["not JSON", "half a surrogate pair", "nulls only", "an empty object", "a NUL byte", "65 tags", "output_tokens is -1", "a number"]
+    names = [
+        "not JSON",
+        "half a surrogate pair",
+        "nulls only",
+        "an empty object",
+        "a NUL byte",
+        "65 tags",
+        "output_tokens is -1",
+        "a number",
+    ]
     for name in names:
         desk.hand_in(CASES[name].line)
 
@@ -176,14 +257,32 @@ def test_each_bad_record_alone_gets_the_same_reason(desk: Desk) -> None:
 
 def test_json_nested_very_deep_stops_nothing(desk: Desk) -> None:
     """Beside the contract's fields it is skipped like anything else there; in one of them it is the wrong type."""
+
     def nested(name: str, depth: int) -> bytes:
-        return json.dumps(event(f"{name}-{depth}")).removesuffix("}").encode() + f', "{name}": '.encode() + b"[" * depth + b"]" * depth + b"}"
+        return (
+            json.dumps(event(f"{name}-{depth}")).removesuffix("}").encode()
+            + f', "{name}": '.encode()
+            + b"[" * depth
+            + b"]" * depth
+            + b"}"
+        )
 
     def tags(depth: int) -> bytes:
-        return json.dumps(event(f"tags-{depth}")).removesuffix("}").encode() + b', "tags": ' + b'{"team":' * depth + b"1" + b"}" * depth + b"}"
+        return (
+            json.dumps(event(f"tags-{depth}")).removesuffix("}").encode()
+            + b', "tags": '
+            + b'{"team":' * depth
+            + b"1"
+            + b"}" * depth
+            + b"}"
+        )
 
     deep = [128, 900, 300_000]
-    outcome = desk.hand_in(*(nested("x", depth) for depth in deep), *(nested("tags", depth) for depth in deep), *(tags(depth) for depth in deep))
+    outcome = desk.hand_in(
+        *(nested("x", depth) for depth in deep),
+        *(nested("tags", depth) for depth in deep),
+        *(tags(depth) for depth in deep),
+    )
 
     assert desk.events("event_id") == ["x-128", "x-300000", "x-900"]
     assert (outcome.landed, outcome.rejections) == (3, {"wrong_type": 6})
@@ -195,7 +294,15 @@ def test_rejections_are_counted_by_reason(desk: Desk) -> None:
 
     assert outcome.as_dict()["rejections"] == {"malformed": 1, "negative": 2}
     assert desk.totals() == {
-        "received": 4, "landed": 1, "duplicates": 0, "superseded": 0, "conflicts": 0, "rejected": 3, "skewed": 0, "dropped_tags": 0}
+        "received": 4,
+        "landed": 1,
+        "duplicates": 0,
+        "superseded": 0,
+        "conflicts": 0,
+        "rejected": 3,
+        "skewed": 0,
+        "dropped_tags": 0,
+    }
 
 
 def test_the_source_of_a_rejection_is_kept_where_it_could_be_read(desk: Desk) -> None:
@@ -208,7 +315,9 @@ def test_the_source_of_a_rejection_is_kept_where_it_could_be_read(desk: Desk) ->
 def test_more_sources_than_labels_are_rejected_and_stop_nothing(desk: Desk) -> None:
     """A column mistaken for the source cannot fill the dictionary and block every later file."""
     desk.ledger.session().do("INSERT INTO raw.source SELECT range, 'old-' || range FROM range(1, 31999)")
-    outcome = desk.hand_in(event("a", source="new-1"), event("b", source="new-2"), event("c", source="new-3"), event("d", source="old-7"))
+    outcome = desk.hand_in(
+        event("a", source="new-1"), event("b", source="new-2"), event("c", source="new-3"), event("d", source="old-7")
+    )
 
     assert (outcome.landed, outcome.rejections) == (3, {"too_many_sources": 1})
     assert desk.hand_in(event("e", source="new-4"), event("f", source="new-1")).landed == 1

@@ -19,7 +19,7 @@ event_id = "{file}:{line}"
 columns = { model = "model", output_tokens = "out" }
 time = { column = "at", format = "%Y-%m-%d %H:%M", zone = "UTC" }
 """
-ROWS = "at,model,out\n2026-10-15 11:00,a,1\n2026-10-15 11:00:30,b,2\n\n2026-10-15 11:01,c,-3\n2026-10-15 11:02:30,\"d,d\",4\n"
+ROWS = 'at,model,out\n2026-10-15 11:00,a,1\n2026-10-15 11:00:30,b,2\n\n2026-10-15 11:01,c,-3\n2026-10-15 11:02:30,"d,d",4\n'
 
 
 def test_a_mended_mapping_lands_records_under_their_own_ids(desk: Desk) -> None:
@@ -36,7 +36,10 @@ def test_a_mended_mapping_lands_records_under_their_own_ids(desk: Desk) -> None:
     assert (outcome.received, outcome.landed, outcome.rejected) == (3, 2, 1)
     assert desk.events("event_id", "model") == [("t.csv:1", "a"), ("t.csv:2", "b"), ("t.csv:4", "d,d")]
     assert desk.rejections("record", "reason", "replayed_at") == [
-        (2, "bad_time", NOON + timedelta(hours=1)), (3, "bad_time", None), (4, "bad_time", NOON + timedelta(hours=1))]
+        (2, "bad_time", NOON + timedelta(hours=1)),
+        (3, "bad_time", None),
+        (4, "bad_time", NOON + timedelta(hours=1)),
+    ]
 
 
 def test_replaying_again_changes_nothing(desk: Desk) -> None:
@@ -79,7 +82,9 @@ def test_what_was_delivered_again_meanwhile_is_a_duplicate(desk: Desk) -> None:
     """Replaying never doubles an event that arrived mended by another way; what differs is a conflict, and stays."""
     desk.hand_in(event("a", occurred_at="2026-10-17T09:00:00Z"), event("b", occurred_at="2026-10-17T09:00:00Z"))
     desk.clock.advance(timedelta(days=2))
-    desk.hand_in(event("a", occurred_at="2026-10-17T09:00:00Z"), event("b", occurred_at="2026-10-17T09:00:00Z", output_tokens=99))
+    desk.hand_in(
+        event("a", occurred_at="2026-10-17T09:00:00Z"), event("b", occurred_at="2026-10-17T09:00:00Z", output_tokens=99)
+    )
     outcome = desk.replay()
 
     assert (outcome.duplicates, outcome.conflicts) == (1, 1)
@@ -158,7 +163,9 @@ def test_a_record_without_its_prompt_is_the_same_event(desk: Desk) -> None:
 def test_parquet_rows_and_samples_replay(desk: Desk, tmp_path: Path) -> None:
     """Rows are kept as canonical JSON, with their times."""
     path = tmp_path / "x.parquet"
-    duckdb.sql(f"COPY (SELECT 'a' AS event_id, 's' AS source, 'm' AS model, TIMESTAMPTZ '2026-10-17 11:00:00.123456+02' AS occurred_at) TO '{path}' (FORMAT parquet)")
+    duckdb.sql(
+        f"COPY (SELECT 'a' AS event_id, 's' AS source, 'm' AS model, TIMESTAMPTZ '2026-10-17 11:00:00.123456+02' AS occurred_at) TO '{path}' (FORMAT parquet)"
+    )
     desk.read(path)
     desk.hand_in({"gpu_uuid": "G", "sampled_at": "2026-10-17T09:00:00Z", "active_ratio": 0.5}, format_name="gpu")
     desk.clock.advance(timedelta(days=2))
@@ -179,7 +186,8 @@ def test_many_are_tried_in_groups(desk: Desk) -> None:
     outcome = desk.replay()
     assert (outcome.received, outcome.landed) == (2_300, 2_300)
     assert {(event_id, f"m{tokens}") for event_id, tokens in desk.events("event_id", "output_tokens")} == set(
-        (str(number), f"m{number}") for number in range(1, 4_600, 2))
+        (str(number), f"m{number}") for number in range(1, 4_600, 2)
+    )
     assert desk.count("raw.batch") == 3
 
 
