@@ -19,13 +19,13 @@ from apportion.ledger.migrations import migrate
 from attribution.attribute import attribute, reattribute
 from exporters import results
 from ingest.files import Progress, ingest_file
-from ingest.formats.format import Format
+from ingest.format import Format
 from ingest.formats.mapped import Mapped
 from ingest.formats.ndjson import Ndjson
 from ingest.kinds import KINDS
-from ingest.land import Rules
 from ingest.outcome import Outcome
 from ingest.replay import replay
+from ingest.rules import Rules
 from metering.meter import MeterReport, meter
 
 
@@ -91,9 +91,10 @@ class Pipeline:
 
     @property
     def rules(self) -> Rules:
-        """What file ingest believes: an explicit backfill reaches back to the ledger's epoch."""
+        """What file ingest believes: an explicit backfill reaches back to the ledger's epoch, or to `metered_from`."""
+        ledger = self.config.ledger
         return Rules(
-            oldest=self.config.ledger.epoch,
+            oldest=max(ledger.epoch, ledger.metered_from or ledger.epoch),
             tags=self.config.tag_allow_list,
             sample_hold=timedelta(microseconds=self.config.policy.sample_hold_us),
         )

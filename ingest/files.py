@@ -11,13 +11,14 @@ from apportion.domain.clock import Clock
 from apportion.domain.errors import InputError, LedgerError
 from apportion.ledger.connection import Ledger, Session
 from ingest.bench import Bench
-from ingest.collectors import slices
+from ingest import slices
 from ingest.collectors.cutting import Position
 from ingest.collectors.files import FileCollector, stream_name
+from ingest.format import Format
 from ingest.formats import parquet
-from ingest.formats.format import Format
-from ingest.land import Lander, Rules
+from ingest.land import Lander
 from ingest.outcome import Outcome
+from ingest.rules import Rules
 
 PARQUET_MAGIC = b"PAR1"
 FOOTER_BYTES = 64 * 1024

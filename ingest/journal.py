@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from apportion.ledger.connection import Session
-from ingest.collectors.slices import Slice
 from ingest.outcome import Outcome
+from ingest.slices import Slice
 
 
 def enter(session: Session, kind: str, format_name: str, stream: str, piece: Slice, outcome: Outcome) -> None:

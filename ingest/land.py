@@ -4,7 +4,8 @@ The clean path is one INSERT over the spooled slice, and a check that it met no 
 anything classified:
 
 1. land every sound record whose dimensions are known (one pass over the slice);
-2. fewer than were sent: learn the new dimension combinations and land their records (a second pass);
+2. fewer than were sent: learn the new dimension combinations and land their records (a second pass); where the slice
+   before brought new ones, they are learned first, and one pass lands all;
 3. still fewer: number the records and say why each of the others did not land (a third pass);
 4. an id met twice, in the slice or within the two hours around it: undo, and land again with a verdict for every record;
 5. bytes that are no records at all and upset the count: sift them out one by one, and land the rest.
@@ -14,8 +15,8 @@ All of it, the position, the dirty hours and the rejections are one transaction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 from apportion.domain.clock import Clock
 from apportion.domain.errors import InputError, LedgerError
@@ -25,28 +26,14 @@ from apportion.ledger import dictionary
 from apportion.ledger.connection import Ledger, Session
 from ingest import journal
 from ingest.bench import Bench
-from ingest.collectors.slices import Slice
-from ingest.formats.format import Format
+from ingest.format import Format
 from ingest.outcome import Outcome
 from ingest.rejections import Rejection, judged_again, quarantine
+from ingest.rules import Rules
+from ingest.slices import Slice
 from ingest.unlanded import UncountedError, unlanded
 
 AHEAD = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What landing believes.
-
-    Attributes:
-        oldest: records before it are rejected.
-        tags: tag keys that are kept.
-        sample_hold: how long a GPU sample speaks for its device.
-    """
-
-    oldest: datetime
-    tags: frozenset[str]
-    sample_hold: timedelta
 
 
 class _ClashError(Exception):
@@ -73,6 +60,7 @@ class Lander:
         self._bench, self._keeps_bench = bench or Bench(ledger, self._kind), bench is not None
         self._bench.prepare(rules.tags)
         self._replacing: tuple[int, ...] = ()
+        self._expects_new = True
 
     def close(self) -> None:
         """Remove the spool, unless the bench is somebody's who goes on using it."""
@@ -185,10 +173,13 @@ class Lander:
         session.do("SET VARIABLE record_numbers = $numbers::BIGINT[]", {"numbers": list(piece.numbers)})
 
     def _optimistically(self, session: Session, records: int) -> Outcome:
-        batch, known = session.value("SELECT getvariable('batch_no')"), self._bench.known()
-        landed = session.do(self._kind.sql("land"), {"first": 0, "last": batch - 1}) if known else 0
-        if landed < records and self._learn_series(session):
-            landed += session.do(self._kind.sql("land"), {"first": batch, "last": batch})
+        batch = session.value("SELECT getvariable('batch_no')")
+        learned = self._expects_new and self._learn_series(session)
+        landed = session.do(self._kind.sql("land"), {"first": 0, "last": batch})
+        if landed < records and not self._expects_new:
+            learned = self._learn_series(session)
+            landed += session.do(self._kind.sql("land"), {"first": batch, "last": batch}) if learned else 0
+        self._expects_new = learned
         outcome = Outcome(received=landed, landed=landed)
         if landed:
             counted, first, last, outcome.skewed = session.row(self._kind.sql("batch"))

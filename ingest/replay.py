@@ -13,11 +13,12 @@ from typing import Any
 from apportion.domain.clock import Clock
 from apportion.domain.errors import InputError
 from apportion.ledger.connection import Ledger, Session
-from ingest.collectors.slices import Record, Slice
-from ingest.formats.format import Format
-from ingest.land import Lander, Rules
+from ingest.format import Format
+from ingest.land import Lander
 from ingest.outcome import Outcome
 from ingest.rejections import BYTES_MAX, expire
+from ingest.rules import Rules
+from ingest.slices import Record, Slice
 
 RECORDS_AT_ONCE = 2_000
 """Of at most 64 KiB each, so that they stay below a slice."""

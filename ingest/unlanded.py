@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apportion.ledger.connection import Session
-from ingest.collectors.slices import Slice
+from ingest.format import Format
 from ingest.formats import redaction
-from ingest.formats.format import Format
 from ingest.formats.ndjson import Ndjson
 from ingest.formats.parquet import Parquet
 from ingest.rejections import Rejection
+from ingest.slices import Slice
 
 
 class UncountedError(Exception):
@@ -62,9 +62,15 @@ def unlanded(
         if piece.sifted is None and isinstance(format_, Ndjson) and not _names(record.data, identity):
             raise UncountedError
         reason = record.fault or format_.fault(record.data, header) or _refined(format_, fault, record.data)
-        rejections.append(_rejection(format_, piece, number, record, reason, source, header, tags))
+        rejections.append(
+            _rejection(format_, piece, number, record, fault=reason, source=source, header=header, tags=tags)
+        )
     for number, source in conflicts:
-        rejections.append(_rejection(format_, piece, number, records[number], _CONFLICT, source, header, tags))
+        rejections.append(
+            _rejection(
+                format_, piece, number, records[number], fault=_CONFLICT, source=source, header=header, tags=tags
+            )
+        )
     return rejections
 
 
@@ -76,6 +82,7 @@ def _rejection(
     piece: Slice,
     number: int,
     record: _Located,
+    *,
     fault: str,
     source: str,
     header: bytes,

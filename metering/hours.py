@@ -19,24 +19,35 @@ from apportion.ledger.connection import Session
 ACCELERATOR = "accelerator"
 """The component that every paid GPU has a rate for; the others may start late and end early, but not pause."""
 
-_EARLIEST = """
+EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+
+_INVENTORY = """
 SELECT MIN(earliest) FROM (
     SELECT MIN(effective_from) AS earliest FROM book.pool
     UNION ALL SELECT MIN(effective_from) FROM book.deployment
     UNION ALL SELECT MIN(effective_from) FROM book.shared_cost
-    -- An event's hour is dirty from landing until it is metered, so events themselves need no scan.
-    UNION ALL SELECT MIN(charge_period_start) FROM raw.dirty_hour
-    UNION ALL SELECT MIN(charge_period_start) FROM metering.metered_hour
 )
 """
 
+_KNOWN = """
+SELECT MIN(charge_period_start) FROM (
+    SELECT charge_period_start FROM raw.dirty_hour
+    UNION ALL SELECT charge_period_start FROM book.dirty_hour
+    UNION ALL SELECT charge_period_start FROM metering.metered_hour
+)
+"""
+
+# Every hour of the inventory passes; outside it only hours that something landed in are worth a line.
 _DUE = """
-WITH elapsed AS (SELECT unnest(range($first::TIMESTAMP, $until::TIMESTAMP, INTERVAL 1 HOUR)) AS charge_period_start)
+WITH elapsed AS (SELECT unnest(range($first::TIMESTAMP, $until::TIMESTAMP, INTERVAL 1 HOUR)) AS charge_period_start),
+dirty AS (
+    SELECT charge_period_start FROM raw.dirty_hour
+    UNION
+    SELECT charge_period_start FROM book.dirty_hour
+)
 (SELECT charge_period_start FROM elapsed EXCEPT SELECT charge_period_start FROM metering.metered_hour)
 UNION
-SELECT charge_period_start FROM raw.dirty_hour WHERE charge_period_start >= $first AND charge_period_start < $until
-UNION
-SELECT charge_period_start FROM book.dirty_hour WHERE charge_period_start >= $first AND charge_period_start < $until
+SELECT charge_period_start FROM dirty WHERE charge_period_start >= $begins AND charge_period_start < $until
 ORDER BY charge_period_start
 """
 
@@ -55,12 +66,14 @@ def due(
     Raises: UsageError, in a sentence, for a window that is not of whole, elapsed hours at or after `metered_from`.
     """
     check_window(session, now=now, since=since, until=until)
-    first, last = since or first_hour(session), until or hour_of(now)
-    if first is None:
-        return []
+    last = until or hour_of(now)
     if since is not None or until is not None:
-        return list(Period(first, last).hours()) if first < last else []
-    found = session.rows(_DUE, {"first": first, "until": max(first, last)})
+        first = since or first_hour(session)
+        return list(Period(first, last).hours()) if first is not None and first < last else []
+    begins = _metered_from(session)
+    inventory = begins or session.value(_INVENTORY)
+    first = min(hour_of(inventory), last) if inventory is not None else last
+    found = session.rows(_DUE, {"first": first, "until": last, "begins": begins or EARLIEST})
     return [row[0] for row in found]
 
 
@@ -83,12 +96,19 @@ def check_window(session: Session, *, now: datetime, since: datetime | None, unt
     begins = _metered_from(session)
     if since is not None and begins is not None and since < begins:
         raise UsageError(f"--since {_text(since)} is before metered_from {_text(begins)}; move one of them")
+    first = first_hour(session)
+    if since is not None and (first is None or since < first):
+        there = f"the first hour with inventory or usage is {_text(first)}" if first else "there is no inventory yet"
+        raise UsageError(f"--since {_text(since)} is before anything happened; {there}")
 
 
 def first_hour(session: Session) -> datetime | None:
     """The first hour metered at all: `metered_from`, else the earliest inventory or usage; None for an empty ledger."""
-    earliest = _metered_from(session) or session.value(_EARLIEST)
-    return hour_of(earliest) if earliest is not None else None
+    begins = _metered_from(session)
+    if begins is not None:
+        return hour_of(begins)
+    found = [hour_of(start) for start in (session.value(_INVENTORY), session.value(_KNOWN)) if start is not None]
+    return min(found, default=None)
 
 
 def gaps(session: Session, hours: Sequence[datetime]) -> dict[datetime, str]:

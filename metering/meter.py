@@ -7,9 +7,9 @@ reader sees an hour with all that follows from it, or as it was before.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from apportion.domain.clock import Clock
 from apportion.domain.errors import LedgerError
@@ -17,10 +17,13 @@ from apportion.domain.period import FOREVER, HOUR_US, Period, spans
 from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.step import audit, run
 from metering.hours import due, gaps
-from metering.steps import AUDITS, STEPS
+from metering.steps import AUDITS, OVER_EVENTS, STEPS
 
 _INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"
 _HOURS = "unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR))"
+
+OVER_EVENTS_MAX = timedelta(days=5)
+"""A month of events is added a quarter faster in parts of one to five days than at once; shorter ones gain nothing."""
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 """An open `since`."""
@@ -88,7 +91,9 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
     window = {"period_start": period.start, "period_end": period.end}
     with ledger.transaction() as session:
         policy = _policy(session)
-        run(session, STEPS, period, policy, clock)
+        for step in STEPS:
+            for piece in _pieces(period) if step.name == OVER_EVENTS else (period,):
+                run(session, [step], piece, policy, clock)
         audit(session, AUDITS, period, policy)
         session.do(f"DELETE FROM raw.dirty_hour {_INSIDE}", window)
         session.do(f"DELETE FROM book.dirty_hour {_INSIDE}", window)
@@ -98,6 +103,15 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
         )
         settle(session, period)
         return int(session.value(f"SELECT count(*) FROM metering.charge_hourly {_INSIDE}", window))
+
+
+def _pieces(period: Period) -> Iterator[Period]:
+    """A period in parts small enough for the groups of each to stay in the processor's cache."""
+    start = period.start
+    while start < period.end:
+        end = min(start + OVER_EVENTS_MAX, period.end)
+        yield Period(start, end)
+        start = end
 
 
 def _policy(session: Session) -> dict[str, int]:

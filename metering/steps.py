@@ -6,9 +6,12 @@ from typing import Final
 
 from apportion.ledger.step import Query, load
 
+OVER_EVENTS: Final = "metering.placed_usage_hourly"
+"""The step that reads the events: the only one whose input grows with the traffic and not with the fleet."""
+
 _ORDER: Final = (
     "metering.series_place",
-    "metering.placed_usage_hourly",
+    OVER_EVENTS,
     "metering.origin_charge_hourly",
     "metering.gpu_activity_hourly",
     "metering.deployment_cost_hourly",

@@ -79,8 +79,14 @@ def charges(fleet: Fleet, events: Iterable[Record], samples: Iterable[Record], h
             unscheduled = costs.pop("", 0)
             found |= _system(hour, pool, "", "idle", "unscheduled", unscheduled)
             for deployment in costs:
-                found |= _deployment(fleet, deployment, hour, costs[deployment], used.get((hour, deployment), {}),
-                                     active.get((hour, deployment), Activity(0, 0)))
+                found |= _deployment(
+                    fleet,
+                    deployment,
+                    hour,
+                    costs[deployment],
+                    used.get((hour, deployment), {}),
+                    active.get((hour, deployment), Activity(0, 0)),
+                )
     return found
 
 
@@ -134,7 +140,9 @@ def deployment_costs(fleet: Fleet, pool: str, hour: int) -> dict[str, int]:
 def weighted(fleet: Fleet, used: Usage) -> dict[tuple[Consumer, str], int]:
     """Tokens x scaled weight by consumer and token kind, zero counts left out."""
     weights = dict(fleet.weights)
-    return {(who, kind): weights[kind] * tokens for who, kinds in used.items() for kind, tokens in kinds.items() if tokens}
+    return {
+        (who, kind): weights[kind] * tokens for who, kinds in used.items() for kind, tokens in kinds.items() if tokens
+    }
 
 
 def verdict(parts: Sequence[Deployment], hour: int, cost: int, used: Mapping[Any, int], seen: Activity) -> Verdict:
@@ -159,8 +167,10 @@ def verdict(parts: Sequence[Deployment], hour: int, cost: int, used: Mapping[Any
 
 def shares(workload: int, used: Mapping[tuple[Consumer, str], int]) -> dict[tuple[Consumer, str], int]:
     """Divide a workload over phases, and each phase over who used what kind of token. Some token must weigh something."""
-    phases = {"decode": {k: w for k, w in used.items() if k[1] in DECODE},
-              "prefill": {k: w for k, w in used.items() if k[1] in PREFILL}}
+    phases = {
+        "decode": {k: w for k, w in used.items() if k[1] in DECODE},
+        "prefill": {k: w for k, w in used.items() if k[1] in PREFILL},
+    }
     costs = split(workload, {phase: sum(weights.values()) for phase, weights in phases.items()})
     found = dict.fromkeys(used, 0)
     for phase, weights in phases.items():
@@ -226,7 +236,7 @@ def total(found: Charges) -> int:
 def origin_total(fleet: Fleet, hours: Iterable[int]) -> int:
     """What the fleet cost in these hours, before anything is divided."""
     pools = {p.id for p in fleet.pools}
-    return sum(sum(origin(fleet, pool, hour) for pool in pools) + sum(m.nano or 0 for m in _overhead(fleet, hour).values())
-               for hour in hours)
-
-
+    return sum(
+        sum(origin(fleet, pool, hour) for pool in pools) + sum(m.nano or 0 for m in _overhead(fleet, hour).values())
+        for hour in hours
+    )

@@ -180,13 +180,18 @@ def fleet(document: Mapping[str, Any]) -> Fleet:
     return Fleet(
         pools=tuple(Pool(id=p["id"], gpus=p["gpus"], during=_range(p)) for p in _tables(document, "pools")),
         deployments=tuple(_deployment(d, policy) for d in _tables(document, "deployments")),
-        rates=tuple(Rate(pool=r["pool"], component=r["component"], per_gpu_hour=nano(r["per_gpu_hour"]),
-                         during=_range(r)) for r in _tables(document, "rates")),
+        rates=tuple(
+            Rate(pool=r["pool"], component=r["component"], per_gpu_hour=nano(r["per_gpu_hour"]), during=_range(r))
+            for r in _tables(document, "rates")
+        ),
         shared_costs=tuple(_shared_cost(s) for s in _tables(document, "shared_costs")),
-        entitlements=tuple(Entitlement(pool=e["pool"], team=e["team"], gpus=e["gpus"], during=_range(e))
-                           for e in _tables(document, "entitlements")),
-        aliases=tuple(Alias(alias=a["alias"], model=a["model"], during=_range(a))
-                      for a in _tables(document, "model_aliases")),
+        entitlements=tuple(
+            Entitlement(pool=e["pool"], team=e["team"], gpus=e["gpus"], during=_range(e))
+            for e in _tables(document, "entitlements")
+        ),
+        aliases=tuple(
+            Alias(alias=a["alias"], model=a["model"], during=_range(a)) for a in _tables(document, "model_aliases")
+        ),
         rules=rules,
         tag_keys=frozenset(used | {"project"} | set(document.get("directory", {}).get("tags", ()))),
         cost_centers=tuple(document.get("directory", {}).get("cost_centers", {}).items()),
@@ -215,25 +220,38 @@ def _scaled(weight: str | int | Decimal) -> int:
 
 def _deployment(entry: Mapping[str, Any], policy: Mapping[str, Any]) -> Deployment:
     return Deployment(
-        id=entry["id"], pool=entry["pool"], gpus=entry["gpus"], models=frozenset(entry.get("models", ())),
+        id=entry["id"],
+        pool=entry["pool"],
+        gpus=entry["gpus"],
+        models=frozenset(entry.get("models", ())),
         match=tuple(entry.get("match", {}).items()),
         utilization=entry.get("utilization", policy.get("utilization", "active")),
         capacity_per_gpu_hour=entry.get("capacity_per_gpu_hour", 0),
-        payer=entry["owner"] if entry.get("charge_to") == "owner" else "", during=_range(entry),
+        payer=entry["owner"] if entry.get("charge_to") == "owner" else "",
+        during=_range(entry),
     )
 
 
 def _shared_cost(entry: Mapping[str, Any]) -> SharedCost:
     shares = tuple((team, Fraction(Decimal(share))) for team, share in entry.get("shares", {}).items())
-    return SharedCost(id=entry["id"], per_month=nano(entry["per_month"]), policy=entry.get("policy", "proportional"),
-                      shares=shares, during=_range(entry))
+    return SharedCost(
+        id=entry["id"],
+        per_month=nano(entry["per_month"]),
+        policy=entry.get("policy", "proportional"),
+        shares=shares,
+        during=_range(entry),
+    )
 
 
 def _rule(entry: Mapping[str, Any]) -> Rule:
     tag = entry.get("tag", {})
     return Rule(
         patterns=tuple((field, entry[field]) for field in ("source", "principal", "namespace") if field in entry),
-        tags=() if isinstance(tag, str) else tuple(tag.items()), team_tag=tag if isinstance(tag, str) else "",
-        team=entry.get("team", ""), team_name=entry.get("team_name", ""), project=entry.get("project", ""),
-        cost_center=entry.get("cost_center", ""), during=_range(entry),
+        tags=() if isinstance(tag, str) else tuple(tag.items()),
+        team_tag=tag if isinstance(tag, str) else "",
+        team=entry.get("team", ""),
+        team_name=entry.get("team_name", ""),
+        project=entry.get("project", ""),
+        cost_center=entry.get("cost_center", ""),
+        during=_range(entry),
     )

@@ -17,7 +17,12 @@ from tests.oracle_fleet import Entitlement, Fleet, Rule, hour_range, month_of, s
 from tests.oracle_usage import fits
 
 UNMAPPED = "__unmapped__"
-SYSTEM_TEAMS = {"idle": "__idle__", "unmeasured": "__unmeasured__", "overhead": "__overhead__", "workload": "__unattributed__"}
+SYSTEM_TEAMS = {
+    "idle": "__idle__",
+    "unmeasured": "__unmeasured__",
+    "overhead": "__overhead__",
+    "workload": "__unattributed__",
+}
 
 
 class Payer(NamedTuple):
@@ -62,16 +67,29 @@ def attributed(fleet: Fleet, charges: Charges) -> Lines:
     """Hour charges by who pays for them instead of by who called; same sums."""
     found: Lines = {}
     for key, measure in charges.items():
-        line = Line(key.hour, payer(fleet, key), key.provider, key.model, key.pool, key.deployment, key.tier,
-                    key.cost_kind, key.cause, key.token_kind)
+        line = Line(
+            key.hour,
+            payer(fleet, key),
+            key.provider,
+            key.model,
+            key.pool,
+            key.deployment,
+            key.tier,
+            key.cost_kind,
+            key.cause,
+            key.token_kind,
+        )
         found[line] = plus(found.get(line), measure)
     return found
 
 
 def payer(fleet: Fleet, key: Key) -> Payer:
     """The owner of a deployment that is charged for everything, else the caller's team, else the system's."""
-    owners = [d.payer for d in fleet.deployments if d.id == key.deployment and d.payer
-              and shared_us(hour_range(key.hour), d.during)]
+    owners = [
+        d.payer
+        for d in fleet.deployments
+        if d.id == key.deployment and d.payer and shared_us(hour_range(key.hour), d.during)
+    ]
     if owners and (key.caller or key.cost_kind == "idle"):
         return team_payer(fleet, owners[0], [rule for rule in fleet.rules if _in_force(rule, key.hour)])
     if key.caller:
@@ -87,8 +105,12 @@ def caller_payer(fleet: Fleet, caller: str, hour: int) -> Payer:
     given = dict(fleet.cost_centers)
     for rule in fleet.rules:
         team = tags.get(rule.team_tag, "") if rule.team_tag else rule.team
-        if (team and _in_force(rule, hour) and all(fits(pattern, asked[field]) for field, pattern in rule.patterns)
-                and all(key in tags and fits(pattern, tags[key]) for key, pattern in rule.tags)):
+        if (
+            team
+            and _in_force(rule, hour)
+            and all(fits(pattern, asked[field]) for field, pattern in rule.patterns)
+            and all(key in tags and fits(pattern, tags[key]) for key, pattern in rule.tags)
+        ):
             team = UNMAPPED if team.startswith("__") else team
             project = rule.project or tags.get("project", "")
             if team == UNMAPPED:
@@ -166,7 +188,9 @@ def entitled(fleet: Fleet, pool: str, hours: list[int], workload: Mapping[str, i
 
 def entitled_us(fleet: Fleet, entry: Entitlement, hour: int) -> int:
     """GPU-microseconds of a reservation in an hour, while the pool is there."""
-    return sum(entry.gpus * shared_us(hour_range(hour), entry.during, p.during) for p in fleet.pools if p.id == entry.pool)
+    return sum(
+        entry.gpus * shared_us(hour_range(hour), entry.during, p.during) for p in fleet.pools if p.id == entry.pool
+    )
 
 
 def _settled_shared(fleet: Fleet, period: int, lines: Lines, idle: Moves) -> Moves:
@@ -175,8 +199,11 @@ def _settled_shared(fleet: Fleet, period: int, lines: Lines, idle: Moves) -> Mov
         charged[move.team] = charged.get(move.team, 0) + cost
     found: Moves = {}
     for shared in {shared.id: shared for shared in fleet.shared_costs}.values():
-        amount = sum(measure.nano or 0 for line, measure in lines.items()
-                     if line.payer.team == "__overhead__" and line.cause == shared.id)
+        amount = sum(
+            measure.nano or 0
+            for line, measure in lines.items()
+            if line.payer.team == "__overhead__" and line.cause == shared.id
+        )
         if shared.policy == "proportional":
             weights = _positive(charged)
         elif shared.policy == "even":

@@ -26,7 +26,9 @@ def statement(fleet: Fleet, lines: Lines, moves: Moves) -> Lines:
     for move, cost in moves.items():
         month_start = month_of(move.period)
         payer = known.get((month_start, move.team)) or _unseen_payer(fleet, month_start, move.team)
-        settled = Line(month_start, payer, "self" if move.pool else "", "", move.pool, "", "", move.cost_kind, "settled", "")
+        settled = Line(
+            month_start, payer, "self" if move.pool else "", "", move.pool, "", "", move.cost_kind, "settled", ""
+        )
         found[settled] = plus(found.get(settled), Measure(None, cost))
     return found
 

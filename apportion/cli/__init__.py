@@ -138,10 +138,12 @@ _OPTIONS = {
 
 def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
     from apportion.cli.output import complain, log_to_stderr
-    from apportion.domain.errors import ApportionError
+    from apportion.domain.errors import ApportionError, UsageError
 
     log_to_stderr(options.verbose)
     try:
+        if options.ledger is not None and (not options.ledger.name or options.ledger.is_dir()):
+            raise UsageError(f"--ledger {str(options.ledger)!r} is a folder; name a file, such as apportion.duckdb.")
         return run(options)
     except ApportionError as error:
         complain(error, json_wanted=options.json)

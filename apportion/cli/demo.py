@@ -29,6 +29,8 @@ class _EndOfTheWeek:
 def run(options: argparse.Namespace) -> int:
     """Simulate, ingest, meter, report; every file stays for a look."""
     folder = options.out
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; name a folder with --out.")
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
         raise UsageError(f"{folder} is not empty and not an earlier demo; name another folder with --out.")
     shutil.rmtree(folder, ignore_errors=True)

@@ -21,6 +21,7 @@ def run(options: argparse.Namespace) -> int:
         report = pipeline.meter(since=since, until=until)
         outcome = "refused" if report.refused else "ok"
         pipeline.record("meter", outcome, f"{report.hours} hours", started_at, seconds())
+        pipeline.publish()  # once more, so that what is published knows of this run
     refused = {hour.isoformat(): reason for hour, reason in sorted(report.refused.items())}
     if options.json:
         print_json({"hours": report.hours, "spans": report.spans, "rows": report.rows, "refused": refused})
@@ -38,8 +39,9 @@ def _instant(text: str | None, option: str) -> datetime | None:
         return None
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        placed = instant.astimezone(UTC) if instant.tzinfo else None
+    except (ValueError, OverflowError):
         raise UsageError(f"{option} {text!r} is not a time; write it as 2026-10-01T00:00Z.") from None
-    if instant.tzinfo is None:
+    if placed is None:
         raise UsageError(f"{option} {text!r} has no zone; end it in Z, as in 2026-10-01T00:00Z.")
-    return instant.astimezone(UTC)
+    return placed

@@ -8,7 +8,8 @@ import sys
 from apportion.cli.output import console
 from apportion.cli.results import published
 from apportion.domain.errors import UsageError
-from apportion.domain.period import month
+from apportion.domain.period import Period, month
+from apportion.ledger.connection import Session
 from exporters import chargeback
 
 
@@ -23,10 +24,13 @@ def run(options: argparse.Namespace) -> int:
     if len(grains) > 1:
         raise UsageError("--by takes day or hour, not both.")
     by = [name for name in wanted if name not in grains] or None
-    frame = chargeback.month_table(published(options), period, by=by, period=grains[0] if grains else "month")
     format_name = "json" if options.json else options.format
     if format_name == "parquet" and not options.out:
         raise UsageError("--format parquet writes a file; name it with --out.")
+    if options.out is not None and (not options.out.name or options.out.is_dir()):
+        raise UsageError(f"--out {str(options.out)!r} is a folder; name a file in it.")
+    results = published(options)
+    frame = chargeback.month_table(results, period, by=by, period=grains[0] if grains else "month")
     if options.out:
         chargeback.write(frame, options.out, format_name)
         console(stderr=True).print(f"wrote {options.out}")
@@ -34,4 +38,18 @@ def run(options: argparse.Namespace) -> int:
         chargeback.show(frame, console())
     else:
         sys.stdout.write(chargeback.text(frame, format_name))
+    _warn_of_refused_hours(results, period)
     return 0
+
+
+def _warn_of_refused_hours(results: Session, month: Period) -> None:
+    """Say, beside the figures, that they are not those of the whole month."""
+    refused, reason = results.row(
+        "SELECT count(*), min(reason) FROM refused_hours WHERE charge_period_start >= $start AND charge_period_start < $end",
+        {"start": month.start, "end": month.end},
+    )
+    if refused:
+        console(stderr=True).print(
+            f"[yellow]warning[/yellow] {refused} hours of this month could not be metered with the rates as they are now; "
+            f"they stand as they were metered before, or not at all: {reason}"
+        )

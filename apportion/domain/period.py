@@ -69,7 +69,7 @@ def next_month(start: datetime) -> datetime:
 
 def month(label: str) -> Period:
     """The billing period named `2026-10`. Raises: ValueError with the expected form."""
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", label):
+    if not re.fullmatch(r"(?!0000|9999)[0-9]{4}-(0[1-9]|1[0-2])", label):
         msg = f"{label!r} is not a month; write it as 2026-10"
         raise ValueError(msg)
     start = datetime.strptime(label, "%Y-%m").replace(tzinfo=UTC)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from ingest.collectors.slices import RECORD_BYTES_MAX
 from ingest.collectors.streams import ByteStream
+from ingest.slices import RECORD_BYTES_MAX
 
 _SPACE = " \t\r\n"
 _BEFORE_ELEMENT = _SPACE + ","

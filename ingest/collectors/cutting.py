@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ingest.collectors.slices import RECORD_BYTES_MAX, SLICE_BYTES_MAX, SLICE_RECORDS, Slice, nth_line_end
-from ingest.formats.format import Ending, Format
+from ingest.format import Ending, Format
 from ingest.rejections import BYTES_MAX
+from ingest.slices import RECORD_BYTES_MAX, SLICE_BYTES_MAX, SLICE_RECORDS, Slice, nth_line_end
 
 PART_BYTES = 4 * 1024 * 1024
 """Bytes looked at in one go; less than a record may have, so that no overlong record hides inside a part."""

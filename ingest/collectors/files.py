@@ -15,9 +15,9 @@ from pathlib import Path
 from apportion.domain.errors import InputError
 from ingest.collectors.arrays import ArrayStream, is_array
 from ingest.collectors.cutting import TAIL_BYTES, Cutter, Position
-from ingest.collectors.slices import Slice
 from ingest.collectors.streams import ByteStream
-from ingest.formats.format import Format
+from ingest.format import Format
+from ingest.slices import Slice
 
 HEAD_BYTES = 4096
 HEADER_BYTES_MAX = 1024 * 1024

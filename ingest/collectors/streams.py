@@ -92,7 +92,7 @@ class ByteStream:
                     data = decoder.unused_data if decoder.eof else b""
         except OSError:
             raise
-        except Exception as error:  # zlib and zstandard share no base class
+        except Exception as error:  # noqa: BLE001 - zlib and zstandard share no base class
             self.damage = (
                 f"{self.path}: damaged after what was read ({error}); what is whole was kept. Fetch the file again."
             )

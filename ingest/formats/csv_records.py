@@ -11,8 +11,8 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ingest.collectors.slices import RECORD_BYTES_MAX
-from ingest.formats.format import Ending
+from ingest.format import Ending
+from ingest.slices import RECORD_BYTES_MAX
 
 csv.field_size_limit(2 * RECORD_BYTES_MAX)
 

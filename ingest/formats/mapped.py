@@ -17,10 +17,9 @@ from pathlib import Path
 
 from apportion.config.mapping import Mapping
 from apportion.domain.errors import InputError
-from ingest.collectors.slices import Record
+from ingest.format import Cut, Ending
 from ingest.formats import conversions as to
 from ingest.formats import csv_records, projection, redaction
-from ingest.formats.format import Cut, Ending
 from ingest.formats.ndjson import (
     OBJECT_BYTES_MAX,
     count_lines,
@@ -31,6 +30,7 @@ from ingest.formats.ndjson import (
     split_lines,
 )
 from ingest.kinds import KINDS, Kind
+from ingest.slices import Record
 
 
 @dataclass(frozen=True, slots=True)

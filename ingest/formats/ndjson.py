@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.collectors.slices import Record
+from ingest.format import Cut, Ending
 from ingest.formats import redaction
-from ingest.formats.format import Cut, Ending
 from ingest.kinds import Kind
+from ingest.slices import Record
 
 OBJECT_BYTES_MAX = 16 * 1024 * 1024
 

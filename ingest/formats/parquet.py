@@ -9,10 +9,10 @@ from pathlib import Path
 
 from apportion.domain.errors import InputError, LedgerError
 from apportion.ledger.connection import Session
-from ingest.collectors.slices import Record
+from ingest.format import Cut, Ending
 from ingest.formats import redaction
-from ingest.formats.format import Cut, Ending
 from ingest.kinds import COUNTS, Kind
+from ingest.slices import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,8 @@ class Parquet:
             return "CASE WHEN json_valid(tags) THEN tags::JSON ELSE to_json(tags) END"
         if column in COUNTS and re.match(r"DECIMAL|DOUBLE|FLOAT", kind):
             # Data frames make counts with gaps fractions; those that are whole are believed.
-            return f"CASE WHEN {column} = TRY_CAST({column} AS BIGINT) THEN to_json(TRY_CAST({column} AS BIGINT)) ELSE to_json({column}) END"
+            whole = f"TRY_CAST({column} AS BIGINT)"
+            return f"CASE WHEN {column} = {whole} THEN to_json({whole}) ELSE to_json({column}) END"
         if kind.startswith("DECIMAL"):
             return f"CASE WHEN {column} IS NOT NULL THEN {column}::VARCHAR::JSON END"
         return f"CASE WHEN {column} IS NOT NULL THEN to_json({column}) END"

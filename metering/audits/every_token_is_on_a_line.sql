@@ -22,7 +22,7 @@ charged AS (
 used_kind AS (
     SELECT
         charge_period_start,
-        unnest(['uncached_input', 'cache_read', 'cache_write', 'output', 'reasoning']) AS token_kind,
+        unnest(['uncached_input', 'cache_read', 'cache_write', 'output', 'reasoning']::metering.token_kind[]) AS token_kind,
         unnest([uncached_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens]) AS used_tokens
     FROM used
 )

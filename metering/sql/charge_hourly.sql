@@ -14,7 +14,7 @@ WITH deployment_hour AS (
 ),
 kind AS (  -- numbered in the order of their names, which is the order of ties
     SELECT unnest([0, 1, 2, 3, 4]) AS kind_no,
-        unnest(['cache_read', 'cache_write', 'output', 'reasoning', 'uncached_input'])                           AS token_kind,
+        unnest(['cache_read', 'cache_write', 'output', 'reasoning', 'uncached_input']::metering.token_kind[])     AS token_kind,
         unnest([FALSE, FALSE, TRUE, TRUE, FALSE])                                                                AS decodes,
         unnest([cache_read_weight, cache_write_weight, output_weight, reasoning_weight, uncached_input_weight])  AS weight
     FROM book.policy
@@ -73,7 +73,8 @@ ranked AS (
     WINDOW largest_first AS (PARTITION BY phase_no ORDER BY remainder DESC, key_no)
 )
 SELECT
-    charge_period_start, pool_no, deployment_no, 'self' AS provider, model_no, caller_no, tier, 'workload' AS cost_kind, '' AS cause,
+    charge_period_start, pool_no, deployment_no, 'self' AS provider, model_no, caller_no, tier,
+    'workload'::metering.cost_kind AS cost_kind, '' AS cause,
     token_kind, tokens AS consumed_tokens, share + CASE WHEN place <= left_over THEN 1 ELSE 0 END AS effective_cost_nano,
     allocation_method, confidence
 FROM ranked
@@ -83,9 +84,10 @@ JOIN kind USING (kind_no)
 UNION ALL BY NAME
 SELECT
     charge_period_start, 0 AS pool_no, 0 AS deployment_no, provider, model_no, caller_no, tier,
-    CASE WHEN provider = 'self' THEN 'workload' ELSE 'external' END AS cost_kind,
+    CASE WHEN provider = 'self' THEN 'workload' ELSE 'external' END::metering.cost_kind AS cost_kind,
     CASE WHEN provider = 'self' THEN 'unplaced' ELSE 'no_price' END AS cause,
-    token_kind, tokens AS consumed_tokens, NULL::BIGINT AS effective_cost_nano, '' AS allocation_method, '' AS confidence
+    token_kind, tokens AS consumed_tokens, NULL::BIGINT AS effective_cost_nano, '' AS allocation_method,
+    ''::metering.confidence AS confidence
 FROM (
     SELECT usage.*, token_kind,
         CASE kind_no WHEN 0 THEN cache_read_tokens WHEN 1 THEN cache_write_tokens WHEN 2 THEN output_tokens
@@ -97,22 +99,24 @@ WHERE tokens > 0
 UNION ALL BY NAME
 SELECT
     charge_period_start, pool_no, deployment_no, 'self' AS provider, 0 AS model_no, 0 AS caller_no, '' AS tier,
-    cost_kind, cause, '' AS token_kind, NULL::BIGINT AS consumed_tokens, nano AS effective_cost_nano,
-    split_part(allocation_method, '+', 1) AS allocation_method, 
-    CASE utilization WHEN 'capacity' THEN 'modelled' WHEN 'allocation' THEN 'assumed' ELSE 'measured' END AS confidence
+    cost_kind, cause, ''::metering.token_kind AS token_kind, NULL::BIGINT AS consumed_tokens, nano AS effective_cost_nano,
+    split_part(allocation_method, '+', 1) AS allocation_method,
+    CASE utilization WHEN 'capacity' THEN 'modelled' WHEN 'allocation' THEN 'assumed' ELSE 'measured' END::metering.confidence
+        AS confidence
 FROM (
     SELECT deployment_hour.*,
-        unnest(['idle', 'unmeasured', 'workload'])                   AS cost_kind,
-        unnest([idle_cause, '', 'busy_no_tokens'])                   AS cause,
-        unnest([idle_nano, unmeasured_nano, unattributed_nano])      AS nano
+        unnest(['idle', 'unmeasured', 'workload']::metering.cost_kind[]) AS cost_kind,
+        unnest([idle_cause, '', 'busy_no_tokens'])                       AS cause,
+        unnest([idle_nano, unmeasured_nano, unattributed_nano])          AS nano
     FROM deployment_hour
 )
 WHERE nano <> 0
 UNION ALL BY NAME
 SELECT
     charge_period_start, 0 AS pool_no, 0 AS deployment_no, '' AS provider, 0 AS model_no, 0 AS caller_no, '' AS tier,
-    'overhead' AS cost_kind, component AS cause, '' AS token_kind, NULL::BIGINT AS consumed_tokens, effective_cost_nano,
-    'month_hours/1' AS allocation_method, 'assumed' AS confidence
+    'overhead'::metering.cost_kind AS cost_kind, component AS cause, ''::metering.token_kind AS token_kind,
+    NULL::BIGINT AS consumed_tokens, effective_cost_nano, 'month_hours/1' AS allocation_method,
+    'assumed'::metering.confidence AS confidence
 FROM metering.origin_charge_hourly
 WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
     AND pool_no = 0 AND effective_cost_nano <> 0

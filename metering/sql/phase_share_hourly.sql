@@ -32,5 +32,5 @@ SELECT
     charge_period_start, pool_no, deployment_no, consumed_tokens::BIGINT AS consumed_tokens,
     prefill_weight::HUGEINT AS prefill_weight, decode_weight::HUGEINT AS decode_weight, weight_max::HUGEINT AS weight_max,
     prefill_weight::HUGEINT AS prefill_share, decode_weight::HUGEINT AS decode_share,
-    'weights/1' AS phase_method, 'assumed' AS confidence
+    'weights/1' AS phase_method, 'assumed'::metering.confidence AS confidence
 FROM phase

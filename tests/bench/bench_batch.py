@@ -15,10 +15,10 @@ import ledgers
 from measure import THREADS, Result, Setting, clocked, cost, isolated, memory, peak_gib, rounds
 
 from apportion.ledger.connection import Ledger
-from ingest.collectors.slices import Slice
 from ingest.formats.ndjson import Ndjson
 from ingest.kinds import USAGE
 from ingest.land import Lander
+from ingest.slices import Slice
 
 RECORDS = 122_880
 GROWTH_MAX = 1.2
@@ -38,10 +38,27 @@ def run(setting: Setting) -> list[Result]:
     seconds = isolated(compare, (short, filled), config, files, setting)
     sizes = f"{small / 1e6:g} M → {large / 1e6:g} M events"
     return [
-        cost("growth", f"landing a batch of {RECORDS:,}: ledger of {sizes}", seconds["large"], seconds["small"], GROWTH_MAX),
-        cost("append", f"at {large / 1e6:g} M: append the decoded batch unchecked → decode, check and land it", seconds["large"], seconds["append"],
-             APPEND_COST_MAX),
-        cost("decode", f"at {large / 1e6:g} M: decode and append it unchecked → decode, check and land it", seconds["large"], seconds["decode"], APPEND_COST_MAX),
+        cost(
+            "growth",
+            f"landing a batch of {RECORDS:,}: ledger of {sizes}",
+            seconds["large"],
+            seconds["small"],
+            GROWTH_MAX,
+        ),
+        cost(
+            "append",
+            f"at {large / 1e6:g} M: append the decoded batch unchecked → decode, check and land it",
+            seconds["large"],
+            seconds["append"],
+            APPEND_COST_MAX,
+        ),
+        cost(
+            "decode",
+            f"at {large / 1e6:g} M: decode and append it unchecked → decode, check and land it",
+            seconds["large"],
+            seconds["decode"],
+            APPEND_COST_MAX,
+        ),
         memory(f"peak memory of landing at {large / 1e6:g} M", peak, PEAK_GIB_MAX),
     ]
 
@@ -49,7 +66,12 @@ def run(setting: Setting) -> list[Result]:
 def batches(work: Path, density: int, count: int) -> list[Path]:
     """Files of a batch each, which continue the month."""
     return [
-        fleet.events(work / f"batch-{density}-{number}.ndjson", RECORDS, first=density + number * RECORDS, step_us=fleet.MONTH_US / density)
+        fleet.events(
+            work / f"batch-{density}-{number}.ndjson",
+            RECORDS,
+            first=density + number * RECORDS,
+            step_us=fleet.MONTH_US / density,
+        )
         for number in range(count)
     ]
 
@@ -57,15 +79,20 @@ def batches(work: Path, density: int, count: int) -> list[Path]:
 def compare(filled: tuple[Path, Path], config: Path, files: list[Path], setting: Setting) -> dict[str, list[float]]:
     """Seconds per batch for the product in both ledgers, and for DuckDB alone in a copy of the larger."""
     small, large = (
-        Landing(ledgers.copied(path, setting.work / f"batch-{size}.duckdb"), config) for path, size in zip(filled, ("small", "large"), strict=True))
+        Landing(ledgers.copied(path, setting.work / f"batch-{size}.duckdb"), config)
+        for path, size in zip(filled, ("small", "large"), strict=True)
+    )
     append = Appending(ledgers.copied(filled[1], setting.work / "batch-append.duckdb"))
     turns = {name: iter(files) for name in ("small", "large", "append", "decode")}
-    seconds = rounds({
-        "small": lambda: small.land(next(turns["small"])),
-        "large": lambda: large.land(next(turns["large"])),
-        "append": lambda: append.decoded(next(turns["append"])),
-        "decode": lambda: append.whole(next(turns["decode"])),
-    }, setting.rounds)
+    seconds = rounds(
+        {
+            "small": lambda: small.land(next(turns["small"])),
+            "large": lambda: large.land(next(turns["large"])),
+            "append": lambda: append.decoded(next(turns["append"])),
+            "decode": lambda: append.whole(next(turns["decode"])),
+        },
+        setting.rounds,
+    )
     for open_ledger in (small, large, append):
         open_ledger.close()
     return seconds
@@ -87,15 +114,26 @@ class Landing:
         self._path = path
         self._ledger = Ledger(path, threads=THREADS)
         self._lander = Lander(
-            self._ledger, Ndjson("usage", USAGE), bench_ingest.rules(config), ledgers.Fixed(fleet.END + (fleet.END - fleet.START)),
-            stream="bench", file="bench")
+            self._ledger,
+            Ndjson("usage", USAGE),
+            bench_ingest.rules(config),
+            ledgers.Fixed(fleet.END + (fleet.END - fleet.START)),
+            stream="bench",
+            file="bench",
+        )
         self._end = self._records = 0
 
     def land(self, file: Path) -> float:
         """Seconds for the next batch, committed."""
         data = file.read_bytes()
         piece = Slice(
-            data=data, start=self._end, end=self._end + len(data), first_record=self._records, first_line=self._records, records=RECORDS)
+            data=data,
+            start=self._end,
+            end=self._end + len(data),
+            first_record=self._records,
+            first_line=self._records,
+            records=RECORDS,
+        )
         self._end, self._records = piece.end, self._records + RECORDS
         seconds = clocked(lambda: self._lander.land(piece, b"", "{}"))
         landed = self._ledger.session().value("SELECT landed FROM raw.batch ORDER BY batch_no DESC LIMIT 1")

@@ -16,7 +16,10 @@ MILLISECONDS_MAX = 300
 
 def run(setting: Setting) -> list[Result]:
     """The program's own help, and that of every command."""
-    asked = {"apportion --help": ["--help"], **{f"apportion {command} --help": [command, "--help"] for command in COMMANDS}}
+    asked = {
+        "apportion --help": ["--help"],
+        **{f"apportion {command} --help": [command, "--help"] for command in COMMANDS},
+    }
     cases = {"bare": partial(waited, ["-c", "pass"])}
     cases |= {name: partial(waited, ["-m", "apportion", *arguments]) for name, arguments in asked.items()}
     seconds = rounds(cases, setting.rounds)
@@ -31,5 +34,12 @@ def waited(arguments: list[str]) -> float:
 def line(name: str, ours: list[float], floor: list[float]) -> Result:
     """The ratio to an interpreter that does nothing; the target is in milliseconds."""
     met = statistics.median(ours) * 1000 <= MILLISECONDS_MAX
-    return Result(key=name, name=f"{name}: bare interpreter → help", floor=floor, ours=ours, figure=ratio(ours, floor),
-                  target=f"≤ {MILLISECONDS_MAX} ms", met=met)
+    return Result(
+        key=name,
+        name=f"{name}: bare interpreter → help",
+        floor=floor,
+        ours=ours,
+        figure=ratio(ours, floor),
+        target=f"≤ {MILLISECONDS_MAX} ms",
+        met=met,
+    )

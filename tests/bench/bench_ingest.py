@@ -14,16 +14,20 @@ from apportion.config.load import load
 from ingest.files import ingest_file
 from ingest.formats.ndjson import Ndjson
 from ingest.kinds import USAGE
-from ingest.land import Rules
 from ingest.outcome import Outcome
+from ingest.rules import Rules
 
 SPEED_MIN = 0.5
 BAD_COST_MAX = 1.8
 PEAK_GIB_MAX = 1.5
 
 COLUMNS = {
-    **dict.fromkeys(USAGE.columns, "VARCHAR"), "occurred_at": "TIMESTAMPTZ", "tags": "MAP(VARCHAR, VARCHAR)",
-    **dict.fromkeys((name for name in USAGE.columns if name.endswith("_tokens") or name in {"revision", "requests"}), "BIGINT"),
+    **dict.fromkeys(USAGE.columns, "VARCHAR"),
+    "occurred_at": "TIMESTAMPTZ",
+    "tags": "MAP(VARCHAR, VARCHAR)",
+    **dict.fromkeys(
+        (name for name in USAGE.columns if name.endswith("_tokens") or name in {"revision", "requests"}), "BIGINT"
+    ),
     **dict.fromkeys((name for name in USAGE.columns if name.endswith("_ms")), "DOUBLE"),
 }
 """Every field of a usage event in the type it has."""
@@ -37,14 +41,29 @@ def run(setting: Setting) -> list[Result]:
     bad = isolated(fleet.events, setting.work / f"events-{count}-bad.ndjson", count, spoilt=True)
     expected = Outcome(received=count, landed=count), Outcome(received=count, landed=count - count // fleet.BAD_EVERY)
     peak = isolated(peak_of_ingest, bad, setting.work / "peak.duckdb", config, expected[1])
-    seconds = rounds({
-        "floor": lambda: bare(clean, setting.work / "bare.duckdb"),
-        "clean": lambda: landed(clean, setting.work / "ingest.duckdb", config, expected[0]),
-        "bad": lambda: landed(bad, setting.work / "ingest.duckdb", config, expected[1]),
-    }, setting.rounds)
+    seconds = rounds(
+        {
+            "floor": lambda: bare(clean, setting.work / "bare.duckdb"),
+            "clean": lambda: landed(clean, setting.work / "ingest.duckdb", config, expected[0]),
+            "bad": lambda: landed(bad, setting.work / "ingest.duckdb", config, expected[1]),
+        },
+        setting.rounds,
+    )
     return [
-        speed("speed", f"file of {count:,} events: INSERT … SELECT … FROM read_ndjson → ingest", seconds["clean"], seconds["floor"], SPEED_MIN),
-        cost("bad", "the same with 0.5 % bad records in ten ways: clean → bad", seconds["bad"], seconds["clean"], BAD_COST_MAX),
+        speed(
+            "speed",
+            f"file of {count:,} events: INSERT … SELECT … FROM read_ndjson → ingest",
+            seconds["clean"],
+            seconds["floor"],
+            SPEED_MIN,
+        ),
+        cost(
+            "bad",
+            "the same with 0.5 % bad records in ten ways: clean → bad",
+            seconds["bad"],
+            seconds["clean"],
+            BAD_COST_MAX,
+        ),
         memory("peak memory of ingest alone, bad records and all", peak, PEAK_GIB_MAX),
     ]
 
@@ -57,7 +76,9 @@ def bare(file: Path, path: Path) -> float:
     spec = ", ".join(f"{name}: '{kind}'" for name, kind in COLUMNS.items())
 
     def insert() -> None:
-        connection.execute(f"INSERT INTO usage SELECT {', '.join(COLUMNS)} FROM read_ndjson('{file}', columns = {{{spec}}})")
+        connection.execute(
+            f"INSERT INTO usage SELECT {', '.join(COLUMNS)} FROM read_ndjson('{file}', columns = {{{spec}}})"
+        )
         connection.close()
 
     seconds = clocked(insert)
@@ -91,4 +112,7 @@ def rules(config: Path) -> Rules:
     """What landing believes under a config, as the pipeline hands it over."""
     loaded = load(config)
     return Rules(
-        oldest=loaded.ledger.epoch, tags=loaded.tag_allow_list, sample_hold=timedelta(microseconds=loaded.policy.sample_hold_us))
+        oldest=loaded.ledger.epoch,
+        tags=loaded.tag_allow_list,
+        sample_hold=timedelta(microseconds=loaded.policy.sample_hold_us),
+    )

@@ -23,7 +23,8 @@ PEAK_GIB_MAX = 1.5
 DIRTY = fleet.START + timedelta(days=17, hours=9)
 MONTH = Period(fleet.START, fleet.END)
 
-_READ = """
+_READ = (
+    """
 SELECT sum(series_no), sum(uncached), sum(cache_read), sum(cache_write), sum(output), sum(reasoning), sum(requests), sum(events)
 FROM (
     SELECT
@@ -32,13 +33,15 @@ FROM (
         sum(reasoning_tokens) AS reasoning, sum(requests) AS requests, count(*) AS events
     FROM raw.usage_event GROUP BY ALL
 ) AS usage
-""", """
+""",
+    """
 SELECT sum(device_no), sum(gpu_series_no), sum(active_ppm), sum(samples)
 FROM (
     SELECT date_trunc('hour', sampled_at) AS charge_period_start, device_no, gpu_series_no, sum(active_ppm) AS active_ppm, count(*) AS samples
     FROM raw.gpu_sample GROUP BY ALL
 ) AS sample
-"""
+""",
+)
 """The outer sums keep every inner column, and write nothing down."""
 
 _MARK = "INSERT INTO raw.dirty_hour VALUES ($hour, $hour)"
@@ -54,11 +57,34 @@ def run(setting: Setting) -> list[Result]:
     millis = min(seconds["hour"]) * 1000
     millions = f"{count / 1e6:g} M events"
     return [
-        cost("month", f"a month of {millions}: hourly GROUP BY of all columns read → metering", seconds["month"], seconds["floor"], MONTH_COST_MAX),
-        Result(key="hour", name="one dirty hour: the whole month → that hour", floor=seconds["month"], ours=seconds["hour"], figure=share,
-               target=f"≤ {HOUR_SHARE_MAX:g} x or {HOUR_MS_MAX} ms", met=share <= HOUR_SHARE_MAX or millis <= HOUR_MS_MAX),
-        cost("attribution", "metering of the month → its attribution and settlement", seconds["attribute"], seconds["month"]),
-        cost("hour to publish", "metering of the hour → metering, attribution and publishing of it", seconds["hour and all"], seconds["hour"]),
+        cost(
+            "month",
+            f"a month of {millions}: hourly GROUP BY of all columns read → metering",
+            seconds["month"],
+            seconds["floor"],
+            MONTH_COST_MAX,
+        ),
+        Result(
+            key="hour",
+            name="one dirty hour: the whole month → that hour",
+            floor=seconds["month"],
+            ours=seconds["hour"],
+            figure=share,
+            target=f"≤ {HOUR_SHARE_MAX:g} x or {HOUR_MS_MAX} ms",
+            met=share <= HOUR_SHARE_MAX or millis <= HOUR_MS_MAX,
+        ),
+        cost(
+            "attribution",
+            "metering of the month → its attribution and settlement",
+            seconds["attribute"],
+            seconds["month"],
+        ),
+        cost(
+            "hour to publish",
+            "metering of the hour → metering, attribution and publishing of it",
+            seconds["hour and all"],
+            seconds["hour"],
+        ),
         cost("publish", "metering of the month → publishing its results", seconds["publish"], seconds["month"]),
         memory(f"peak memory of all of it at {millions}", peak, PEAK_GIB_MAX),
     ]
@@ -69,15 +95,21 @@ def compare(filled: Path, setting: Setting) -> tuple[dict[str, list[float]], flo
     path = ledgers.copied(filled, setting.work / "meter.duckdb")
     clock = ledgers.Fixed()
     with Ledger(path, threads=THREADS) as ledger:
-        seconds = rounds({
-            "floor": lambda: clocked(lambda: [ledger.session().rows(sql) for sql in _READ]),
-            "month": lambda: month(ledger),
-            "attribute": lambda: attributed(ledger),
-            "publish": lambda: published(ledger),
-            "hour": lambda: hour(ledger, nothing, last=lambda: None),
-            "hour and all": lambda: hour(
-                ledger, lambda session, period: attribute(session, period, clock), last=lambda: results.publish(ledger, clock)),
-        }, setting.rounds)
+        seconds = rounds(
+            {
+                "floor": lambda: clocked(lambda: [ledger.session().rows(sql) for sql in _READ]),
+                "month": lambda: month(ledger),
+                "attribute": lambda: attributed(ledger),
+                "publish": lambda: published(ledger),
+                "hour": lambda: hour(ledger, nothing, last=lambda: None),
+                "hour and all": lambda: hour(
+                    ledger,
+                    lambda session, period: attribute(session, period, clock),
+                    last=lambda: results.publish(ledger, clock),
+                ),
+            },
+            setting.rounds,
+        )
         ledger.results.unlink(missing_ok=True)
     ledgers.remove(path)
     return seconds, peak_gib()
@@ -133,7 +165,8 @@ def published(ledger: Ledger) -> float:
 def clear(ledger: Ledger, schema: str) -> None:
     """Empty a stage's tables, and give their blocks back."""
     session = ledger.session()
-    for (table,) in session.rows("SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE schema_name = $name", {"name": schema}):
+    for (table,) in session.rows(
+        "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE schema_name = $name", {"name": schema}
+    ):
         session.do(f"DELETE FROM {table}")
     session.do("CHECKPOINT")
-

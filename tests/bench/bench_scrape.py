@@ -46,19 +46,40 @@ def run(setting: Setting) -> list[Result]:
     plain, packed = page.body("", gzip=False)[0], page.body("", gzip=True)[0]
     assert plain.count(b"\n") >= series
     with (
-        served_from_memory(plain) as floor, serve_in_thread("127.0.0.1", 0, page, lambda: "") as listener,
+        served_from_memory(plain) as floor,
+        serve_in_thread("127.0.0.1", 0, page, lambda: "") as listener,
         closing(socket.create_connection((str(listener.host), listener.port))) as ours,
     ):
-        seconds = rounds({
-            "floor": lambda: scraped(floor, REQUEST % b"", len(plain)),
-            "plain": lambda: scraped(ours, REQUEST % b"", len(plain)),
-            "gzip": lambda: scraped(ours, REQUEST % b"Accept-Encoding: gzip\r\n", len(packed)),
-        }, setting.rounds)
+        seconds = rounds(
+            {
+                "floor": lambda: scraped(floor, REQUEST % b"", len(plain)),
+                "plain": lambda: scraped(ours, REQUEST % b"", len(plain)),
+                "gzip": lambda: scraped(ours, REQUEST % b"Accept-Encoding: gzip\r\n", len(packed)),
+            },
+            setting.rounds,
+        )
     size = f"{SCRAPES} scrapes of {series:,} series"
     return [
-        cost("plain", f"{size}, {len(plain) / 1e6:.1f} MB: the bytes from memory → /metrics", seconds["plain"], seconds["floor"], PLAIN_COST_MAX),
-        cost("gzip", f"{size}: the plain bytes from memory → /metrics in gzip", seconds["gzip"], seconds["floor"], GZIP_COST_MAX),
-        Result(key="render", name=f"once per publish: rendering {series:,} series, plain and gzip, in both formats", figure=seconds_to_render, unit="s"),
+        cost(
+            "plain",
+            f"{size}, {len(plain) / 1e6:.1f} MB: the bytes from memory → /metrics",
+            seconds["plain"],
+            seconds["floor"],
+            PLAIN_COST_MAX,
+        ),
+        cost(
+            "gzip",
+            f"{size}: the plain bytes from memory → /metrics in gzip",
+            seconds["gzip"],
+            seconds["floor"],
+            GZIP_COST_MAX,
+        ),
+        Result(
+            key="render",
+            name=f"once per publish: rendering {series:,} series, plain and gzip, in both formats",
+            figure=seconds_to_render,
+            unit="s",
+        ),
     ]
 
 

@@ -48,7 +48,11 @@ def table(name: str, events: Path, config: Path) -> float:
         leftover.unlink()
     script = [sys.executable, str(RIVALS / f"{name}_table.py"), str(events)]
     given = config if name == "apportion" else config.parent / "teams.csv"
-    return clocked(lambda: subprocess.run([*script, str(given), str(written(config.parent, name))], check=True, capture_output=True))
+    return clocked(
+        lambda: subprocess.run(
+            [*script, str(given), str(written(config.parent, name))], check=True, capture_output=True
+        )
+    )
 
 
 def written(directory: Path, name: str) -> Path:
@@ -69,5 +73,7 @@ def totals(path: Path) -> tuple[int, int, float]:
     """Lines, tokens and cost of a table; of ours, those of workload."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row.get("cost_kind", "workload") == "workload"]
-    cost_column, token_column = ("effective_cost", "consumed_quantity") if "effective_cost" in rows[0] else ("cost", "tokens")
+    cost_column, token_column = (
+        ("effective_cost", "consumed_quantity") if "effective_cost" in rows[0] else ("cost", "tokens")
+    )
     return len(rows), sum(int(row[token_column]) for row in rows), sum(float(row[cost_column]) for row in rows)

@@ -70,28 +70,28 @@ DIMENSIONS = {
 TAGS = {"env": "CASE WHEN caller % 8 = 0 THEN 'staging' ELSE 'production' END", "project": "'project-' || caller % 60"}
 
 OBJECT = f"""to_json(struct_pack(
-    event_id := {EVENT_ID}, source := {DIMENSIONS['source']},
+    event_id := {EVENT_ID}, source := {DIMENSIONS["source"]},
     occurred_at := strftime($start::TIMESTAMP + to_microseconds((i * $step_us)::BIGINT), '%Y-%m-%dT%H:%M:%S.%fZ'),
-    {', '.join(f'{name} := {DIMENSIONS[name]}' for name in ('model', 'provider', 'cluster', 'deployment', 'replica', 'principal', 'namespace'))},
-    tags := struct_pack({', '.join(f'{key} := {value}' for key, value in TAGS.items())}),
+    {", ".join(f"{name} := {DIMENSIONS[name]}" for name in ("model", "provider", "cluster", "deployment", "replica", "principal", "namespace"))},
+    tags := struct_pack({", ".join(f"{key} := {value}" for key, value in TAGS.items())}),
     revision := 0, trace_id := md5('trace' || i), session_id := md5('session' || caller || '-' || i // 20000)::UUID::VARCHAR,
     uncached_input_tokens := uncached_input_tokens, cache_read_tokens := cache_read_tokens,
     cache_write_tokens := cache_write_tokens, output_tokens := output_tokens, reasoning_tokens := reasoning_tokens,
     requests := 1, ttft_ms := ttft_us / 1000, duration_ms := duration_us / 1000, queue_ms := queue_us / 1000,
-    {', '.join(f'{name} := {DIMENSIONS[name]}' for name in ('status', 'usage_quality', 'tier', 'language', 'region'))}
+    {", ".join(f"{name} := {DIMENSIONS[name]}" for name in ("status", "usage_quality", "tier", "language", "region"))}
 ))::VARCHAR"""
 
 SPOILS = (
     "line[: length(line) // 2]",
     "'[' || line || ']'",
-    "replace(line, '\"event_id\":\"', '\"request_id\":\"')",
-    "replace(line, 'Z\",\"model\"', '\",\"model\"')",
-    "replace(line, '\"occurred_at\":\"2025', '\"occurred_at\":\"1969')",
+    'replace(line, \'"event_id":"\', \'"request_id":"\')',
+    'replace(line, \'Z","model"\', \'","model"\')',
+    'replace(line, \'"occurred_at":"2025\', \'"occurred_at":"1969\')',
     "regexp_replace(line, '\"output_tokens\":', '\"output_tokens\":-')",
     "regexp_replace(line, '\"output_tokens\":(\\d+)', '\"output_tokens\":\\1.5')",
-    "regexp_replace(line, '\"output_tokens\":(\\d+)', '\"output_tokens\":\"\\1\"')",
+    'regexp_replace(line, \'"output_tokens":(\\d+)\', \'"output_tokens":"\\1"\')',
     "regexp_replace(line, '\"uncached_input_tokens\":', '\"uncached_input_tokens\":99999999999999')",
-    "replace(line, '\"status\":\"', '\"status\":\"un')",
+    'replace(line, \'"status":"\', \'"status":"un\')',
 )
 """Ten ways for a line to be bad: torn, no object, no id, no zone, too old, negative, fractional, text, absurd, unknown value."""
 
@@ -120,9 +120,15 @@ def events(path: Path, count: int, *, first: int = 0, step_us: float | None = No
     unfinished = path.with_suffix(".part")
     with unfinished.open("w", encoding="utf-8") as file:
         for start in range(first, first + count, LINES_AT_ONCE):
-            found = connection.execute(sql, {
-                "first": start, "last": min(start + LINES_AT_ONCE, first + count), "start": START.replace(tzinfo=None),
-                "step_us": step_us or MONTH_US / count}).fetchone()
+            found = connection.execute(
+                sql,
+                {
+                    "first": start,
+                    "last": min(start + LINES_AT_ONCE, first + count),
+                    "start": START.replace(tzinfo=None),
+                    "step_us": step_us or MONTH_US / count,
+                },
+            ).fetchone()
             file.write(found[0] if found else "")
     connection.close()
     return unfinished.rename(path)

@@ -22,9 +22,9 @@ SERIES_NO = f"((caller * {fleet.DEPLOYMENTS} + place) * {fleet.REPLICAS} + repli
 _CALLERS = f"""
 INSERT INTO raw.caller BY NAME
 SELECT
-    caller + 1 AS caller_no, {fleet.DIMENSIONS['source']} AS source, {fleet.DIMENSIONS['principal']} AS principal,
-    {fleet.DIMENSIONS['namespace']} AS namespace,
-    to_json(struct_pack({', '.join(f'{key} := {value}' for key, value in fleet.TAGS.items())}))::VARCHAR AS tags,
+    caller + 1 AS caller_no, {fleet.DIMENSIONS["source"]} AS source, {fleet.DIMENSIONS["principal"]} AS principal,
+    {fleet.DIMENSIONS["namespace"]} AS namespace,
+    to_json(struct_pack({", ".join(f"{key} := {value}" for key, value in fleet.TAGS.items())}))::VARCHAR AS tags,
     '[' || concat_ws(',', to_json(source), to_json(principal), to_json(namespace), tags) || ']' AS caller
 FROM range({fleet.CALLERS}) AS number(caller)
 """
@@ -33,12 +33,12 @@ _SERIES = f"""
 INSERT INTO raw.series BY NAME
 SELECT
     {SERIES_NO} AS series_no, 1 AS source_no, model.model_no, caller + 1 AS caller_no,
-    {', '.join(f'{text} AS {name}' for name, text in fleet.DIMENSIONS.items() if name not in ('source', 'model', 'principal', 'namespace'))}
+    {", ".join(f"{text} AS {name}" for name, text in fleet.DIMENSIONS.items() if name not in ("source", "model", "principal", "namespace"))}
 FROM range({fleet.CALLERS}) AS callers(caller)
 CROSS JOIN range({fleet.DEPLOYMENTS}) AS places(place)
 CROSS JOIN range({fleet.REPLICAS}) AS replicas(replica_no)
 CROSS JOIN range(3) AS statuses(status_no)
-JOIN book.model AS model ON model.model_id = {fleet.DIMENSIONS['model']}
+JOIN book.model AS model ON model.model_id = {fleet.DIMENSIONS["model"]}
 WHERE place IN (caller // 3 % {fleet.DEPLOYMENTS}, (caller // 3 + 1) % {fleet.DEPLOYMENTS})
 """
 
@@ -113,7 +113,9 @@ def month(path: Path, config: Path, events: int, *, density: int | None = None) 
     connection.execute("INSERT INTO raw.source VALUES (1, 'gateway')")
     for statement in (_CALLERS, _SERIES):
         connection.execute(statement)
-    connection.execute(_EVENTS, {"first": whole - events, "last": whole, "start": start, "step_us": fleet.MONTH_US / whole})
+    connection.execute(
+        _EVENTS, {"first": whole - events, "last": whole, "start": start, "step_us": fleet.MONTH_US / whole}
+    )
     connection.execute(_BATCH, {"events": events, "start": start})
     for statement in _SAMPLES:
         connection.execute(statement, {"start": start} if "$start" in statement else None)

@@ -100,16 +100,28 @@ def cost(key: str, name: str, ours: Seconds, floor: Seconds, most: float | None 
     """How many times the floor's time something takes, and whether that is within `most`."""
     figure = ratio(ours, floor)
     return Result(
-        key=key, name=name, floor=floor, ours=ours, figure=figure, target="" if most is None else f"≤ {most:g} x",
-        met=None if most is None else figure <= most)
+        key=key,
+        name=name,
+        floor=floor,
+        ours=ours,
+        figure=figure,
+        target="" if most is None else f"≤ {most:g} x",
+        met=None if most is None else figure <= most,
+    )
 
 
 def speed(key: str, name: str, ours: Seconds, floor: Seconds, least: float | None = None) -> Result:
     """How many times as fast as the floor something is, and whether that is at least `least`."""
     figure = ratio(floor, ours)
     return Result(
-        key=key, name=name, floor=floor, ours=ours, figure=figure, target="" if least is None else f"≥ {least:g} x as fast",
-        met=None if least is None else figure >= least)
+        key=key,
+        name=name,
+        floor=floor,
+        ours=ours,
+        figure=figure,
+        target="" if least is None else f"≥ {least:g} x as fast",
+        met=None if least is None else figure >= least,
+    )
 
 
 def isolated(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

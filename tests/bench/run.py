@@ -44,7 +44,9 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 200)
     load = os.getloadavg()[0]
     if load > 0.5:
-        console.print(f"[yellow]note[/yellow] this machine is busy (load {load:.1f}); ratios are steadier than times, and neither is at its best")
+        console.print(
+            f"[yellow]note[/yellow] this machine is busy (load {load:.1f}); ratios are steadier than times, and neither is at its best"
+        )
     found = {}
     with work_directory(options.work) as work:
         setting = Setting(scale=options.scale, rounds=options.rounds, work=work)
@@ -62,8 +64,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=BENCHMARKS, help="this one only; may be given again")
     parser.add_argument("--scale", default="full", choices=("small", "full"))
     parser.add_argument("--rounds", type=int, default=5, help="how often each case is timed (default: 5)")
-    parser.add_argument("--date", default=datetime.now(UTC).date().isoformat(), help="what the history is to say (default: today)")
-    parser.add_argument("--work", type=Path, help="keep generated data here for the next run; about 15 GB (default: a temporary folder)")
+    parser.add_argument(
+        "--date", default=datetime.now(UTC).date().isoformat(), help="what the history is to say (default: today)"
+    )
+    parser.add_argument(
+        "--work", type=Path, help="keep generated data here for the next run; about 15 GB (default: a temporary folder)"
+    )
     return parser.parse_args()
 
 
@@ -86,7 +92,9 @@ def work_directory(kept: Path | None) -> Iterator[Path]:
 
 def shown(name: str, results: list[Result], setting: Setting) -> Table:
     """A benchmark's figures with what they were made of."""
-    table = Table(title=f"{name}: {setting.scale} scale, {setting.rounds} rounds, {THREADS} threads", title_justify="left")
+    table = Table(
+        title=f"{name}: {setting.scale} scale, {setting.rounds} rounds, {THREADS} threads", title_justify="left"
+    )
     table.add_column("floor → ours", ratio=1)
     for column in ("floor min/med ms", "ours min/med ms", "figure", "target", "verdict"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -111,7 +119,9 @@ def entry(found: dict[str, list[Result]], date: str) -> dict[str, object]:
     versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in VERSIONS}}
     ratios = {
         f"{name}.{result.key}": float(f"{result.figure:.3g}")
-        for name, results in found.items() for result in results if result.unit == "x"
+        for name, results in found.items()
+        for result in results
+        if result.unit == "x"
     }
     return {"date": date, "cores": os.cpu_count(), "versions": versions, "ratios": ratios}
 

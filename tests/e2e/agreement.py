@@ -12,7 +12,9 @@ from tests.oracle_month import attributed, settled
 from tests.oracle_statement import statement, unit_costs
 
 
-def agrees(pipeline: Pipeline, document: Document, trace: Trace, charges: oracle.Charges | None = None) -> oracle.Charges:
+def agrees(
+    pipeline: Pipeline, document: Document, trace: Trace, charges: oracle.Charges | None = None
+) -> oracle.Charges:
     """Hold every charge, move, month line and unit cost of the ledger against the oracle.
 
     Returns: the oracle's hour charges, to be given again where only what follows from them has changed.

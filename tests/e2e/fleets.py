@@ -23,17 +23,26 @@ AZURE_SERVICES = ("conv", "code")
 def azure(trace: Trace) -> Document:
     """Both services on one deployment, a third GPU that nothing runs on, and each service a team."""
     return _fleet(
-        trace, pools=[_pool("azure", 3, trace)],
+        trace,
+        pools=[_pool("azure", 3, trace)],
         deployments=[_deployment("serving", "azure", 2, ["azure-conv", "azure-code"], trace, 40_000_000)],
         rates=[_rate("azure", "accelerator", PRICE, trace), _rate("azure", "energy", "0.111111111", trace)],
-        directory={"rules": [{"namespace": name, "team": name, "cost_center": f"CC-{name}"} for name in AZURE_SERVICES]},
+        directory={
+            "rules": [{"namespace": name, "team": name, "cost_center": f"CC-{name}"} for name in AZURE_SERVICES]
+        },
         entitlements=[_entitlement("azure", "code", 2, trace)],
-        sources=[{
-            "name": f"azure-{name}", "kind": "usage", "format": "csv",
-            "columns": {"uncached_input_tokens": "ContextTokens", "output_tokens": "GeneratedTokens"},
-            "time": {"column": "TIMESTAMP", "format": "iso", "zone": "UTC"}, "event_id": "{file}:{line}",
-            "constants": {"source": "azure", "namespace": name, "model": f"azure-{name}"},
-        } for name in AZURE_SERVICES],
+        sources=[
+            {
+                "name": f"azure-{name}",
+                "kind": "usage",
+                "format": "csv",
+                "columns": {"uncached_input_tokens": "ContextTokens", "output_tokens": "GeneratedTokens"},
+                "time": {"column": "TIMESTAMP", "format": "iso", "zone": "UTC"},
+                "event_id": "{file}:{line}",
+                "constants": {"source": "azure", "namespace": name, "model": f"azure-{name}"},
+            }
+            for name in AZURE_SERVICES
+        ],
     )
 
 
@@ -44,16 +53,32 @@ def agents(trace: Trace) -> Document:
     rest = ["claude-sonnet-4-5-20250929", "claude-sonnet-4-20250514", "claude-haiku-4-5-20251001"]
     return _fleet(
         trace,
-        pools=[_pool("big", 2, trace), {**_pool("small", 1, trace), "effective_to": change},
-               {**_pool("small", 3, trace), "effective_from": change}],
-        deployments=[_deployment("opus", "big", 1, opus, trace, 9_000_000), _deployment("rest", "small", 1, rest, trace, 5_000_000)],
-        rates=[_rate("big", "accelerator", PRICE, trace), _rate("big", "ops", "0.333333333", trace),
-               {**_rate("small", "accelerator", "1.999999999", trace), "effective_to": change},
-               {**_rate("small", "accelerator", "1.499999999", trace), "effective_from": change}],
-        shared_costs=[_shared("platform", "12000.00", "proportional", trace), _shared("tools", "999.999999999", "even", trace),
-                      {**_shared("office", "100.01", "fixed", trace), "shares": {"team-00": "60", "team-07": "39.5"}}],
-        directory={"rules": [{"principal": f"key-team-{n:02d}-*", "team": f"team-{n:02d}", "cost_center": f"CC-{n}"}
-                             for n in range(8)]},
+        pools=[
+            _pool("big", 2, trace),
+            {**_pool("small", 1, trace), "effective_to": change},
+            {**_pool("small", 3, trace), "effective_from": change},
+        ],
+        deployments=[
+            _deployment("opus", "big", 1, opus, trace, 9_000_000),
+            _deployment("rest", "small", 1, rest, trace, 5_000_000),
+        ],
+        rates=[
+            _rate("big", "accelerator", PRICE, trace),
+            _rate("big", "ops", "0.333333333", trace),
+            {**_rate("small", "accelerator", "1.999999999", trace), "effective_to": change},
+            {**_rate("small", "accelerator", "1.499999999", trace), "effective_from": change},
+        ],
+        shared_costs=[
+            _shared("platform", "12000.00", "proportional", trace),
+            _shared("tools", "999.999999999", "even", trace),
+            {**_shared("office", "100.01", "fixed", trace), "shares": {"team-00": "60", "team-07": "39.5"}},
+        ],
+        directory={
+            "rules": [
+                {"principal": f"key-team-{n:02d}-*", "team": f"team-{n:02d}", "cost_center": f"CC-{n}"}
+                for n in range(8)
+            ]
+        },
         entitlements=[_entitlement("big", "team-01", 1, trace), _entitlement("small", "team-02", 1, trace)],
     )
 
@@ -61,8 +86,11 @@ def agents(trace: Trace) -> Document:
 def tenants(trace: Trace) -> Document:
     """One GPU for everybody; the tenant's tag is the team."""
     return _fleet(
-        trace, pools=[_pool("vtc", 1, trace)], deployments=[_deployment("llama", "vtc", 1, ["llama-7b"], trace, 10_000_000)],
-        rates=[_rate("vtc", "accelerator", PRICE, trace)], directory={"rules": [{"tag": "tenant"}]},
+        trace,
+        pools=[_pool("vtc", 1, trace)],
+        deployments=[_deployment("llama", "vtc", 1, ["llama-7b"], trace, 10_000_000)],
+        rates=[_rate("vtc", "accelerator", PRICE, trace)],
+        directory={"rules": [{"tag": "tenant"}]},
         entitlements=[_entitlement("vtc", "dummy-lora-7b-rank-8-0", 1, trace)],
     )
 
@@ -70,9 +98,11 @@ def tenants(trace: Trace) -> Document:
 def vllm(trace: Trace, capacity: int = VLLM_CAPACITY) -> Document:
     """One GPU, paid for from the run's first sample to its last."""
     return _fleet(
-        trace, pools=[_pool("bench", 1, trace)],
+        trace,
+        pools=[_pool("bench", 1, trace)],
         deployments=[_deployment("llama", "bench", 1, ["llama-3.2-1b"], trace, capacity)],
-        rates=[_rate("bench", "accelerator", "0.44", trace)], directory={"rules": [{"principal": "burst", "team": "bench"}]},
+        rates=[_rate("bench", "accelerator", "0.44", trace)],
+        directory={"rules": [{"principal": "burst", "team": "bench"}]},
         entitlements=[_entitlement("bench", "bench", 1, trace)],
     )
 
@@ -97,7 +127,14 @@ def _pool(name: str, gpus: int, trace: Trace) -> Document:
 
 
 def _deployment(name: str, pool: str, gpus: int, models: list[str], trace: Trace, capacity: int) -> Document:
-    return {"id": name, "pool": pool, "gpus": gpus, "models": models, "capacity_per_gpu_hour": capacity, **_dates(trace)}
+    return {
+        "id": name,
+        "pool": pool,
+        "gpus": gpus,
+        "models": models,
+        "capacity_per_gpu_hour": capacity,
+        **_dates(trace),
+    }
 
 
 def _rate(pool: str, component: str, amount: str, trace: Trace) -> Document:

@@ -72,7 +72,9 @@ def _config(folder: Path, document: Document) -> Config:
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> Path:
     """Records as canonical NDJSON."""
-    path.write_text("".join(json.dumps(record, default=float, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps(record, default=float, ensure_ascii=False) + "\n" for record in records), encoding="utf-8"
+    )
     return path
 
 
@@ -123,8 +125,10 @@ def unit_costs(session: Session) -> dict[tuple[Any, ...], tuple[int, int]]:
 
 def totals(session: Session, key: str) -> dict[str, dict[str, int]]:
     """Requests and tokens by a key, as the reference totals count them."""
-    return {row[0]: dict(zip(("requests", "input_tokens", "cached_tokens", "output_tokens"), row[1:], strict=True))
-            for row in session.rows(REFERENCE_TOTALS.format(key=key))}
+    return {
+        row[0]: dict(zip(("requests", "input_tokens", "cached_tokens", "output_tokens"), row[1:], strict=True))
+        for row in session.rows(REFERENCE_TOTALS.format(key=key))
+    }
 
 
 def _sum(before: int | None, added: int | None) -> int | None:

@@ -31,14 +31,24 @@ def random_trace(seed: int) -> tuple[Trace, Document]:
     """Events and samples, and the config of the fleet they ran on."""
     random = Random(seed)
     document = _document(random)
-    trace = Trace(name=f"random-{seed}", events=_events(random, document), samples=_samples(random, document), start=START, end=END)
+    trace = Trace(
+        name=f"random-{seed}",
+        events=_events(random, document),
+        samples=_samples(random, document),
+        start=START,
+        end=END,
+    )
     return trace, document
 
 
 def shuffled(trace: Trace, seed: int) -> Trace:
     """The same trace with events and samples in another order."""
     random = Random(seed)
-    return replace(trace, events=random.sample(trace.events, len(trace.events)), samples=random.sample(trace.samples, len(trace.samples)))
+    return replace(
+        trace,
+        events=random.sample(trace.events, len(trace.events)),
+        samples=random.sample(trace.samples, len(trace.samples)),
+    )
 
 
 def _instant(random: Random, start: datetime = START, end: datetime = END) -> datetime:
@@ -64,59 +74,109 @@ def _document(random: Random) -> Document:
     for name in ("alpha", "beta", "ωmega")[: random.randint(1, 3)]:
         start, end = sorted((_instant(random), _instant(random)))
         start, end = (START, END) if random.random() < 0.5 or start == end else (start, end)
-        sizes = [{**dates, "id": name, "gpu": "H100_SXM", "gpus": random.randint(2, 6)}
-                 for dates in _cut(random, start, end, random.randint(1, 3))]
+        sizes = [
+            {**dates, "id": name, "gpu": "H100_SXM", "gpus": random.randint(2, 6)}
+            for dates in _cut(random, start, end, random.randint(1, 3))
+        ]
         pools += sizes
-        rates += [{**dates, "pool": name, "component": component, "per_gpu_hour": _amount(random)}
-                  for component in ("accelerator", "energy")[: random.randint(1, 2)]
-                  for dates in _cut(random, start, end, random.randint(1, 3))]
+        rates += [
+            {**dates, "pool": name, "component": component, "per_gpu_hour": _amount(random)}
+            for component in ("accelerator", "energy")[: random.randint(1, 2)]
+            for dates in _cut(random, start, end, random.randint(1, 3))
+        ]
         free = min(size["gpus"] for size in sizes)
         for number in range(random.randint(0, 2)):
             gpus = random.randint(1, free) if number == 0 else free - deployments[-1]["gpus"] if deployments else 0
             if gpus > 0 and not (number and deployments[-1]["pool"] != name):
                 deployments += _rows_of_deployment(random, f"{name}-{number}", name, gpus, start, end)
-    shared = [{"id": f"shared-{policy}", "per_month": _amount(random, 10**6), "policy": policy, "effective_from": _instant(random),
-               **({"shares": {"ads": "33.3", "nobody-else": "0.000000001", "zoo": "1"}} if policy == "fixed" else {})}
-              for policy in ("proportional", "even", "fixed") if random.random() < 0.6]
-    entitlements = [{"pool": pool["id"], "team": random.choice(TEAMS), "gpus": 1, "effective_from": _instant(random)}
-                    for pool in {pool["id"]: pool for pool in pools}.values() if random.random() < 0.7]
+    shared = [
+        {
+            "id": f"shared-{policy}",
+            "per_month": _amount(random, 10**6),
+            "policy": policy,
+            "effective_from": _instant(random),
+            **({"shares": {"ads": "33.3", "nobody-else": "0.000000001", "zoo": "1"}} if policy == "fixed" else {}),
+        }
+        for policy in ("proportional", "even", "fixed")
+        if random.random() < 0.6
+    ]
+    entitlements = [
+        {"pool": pool["id"], "team": random.choice(TEAMS), "gpus": 1, "effective_from": _instant(random)}
+        for pool in {pool["id"]: pool for pool in pools}.values()
+        if random.random() < 0.7
+    ]
     return {
         "ledger": {"path": "apportion.duckdb", "billing_currency": "USD", "metered_from": START},
-        "policy": _policy(random), "pools": pools, "deployments": deployments, "rates": rates, "shared_costs": shared,
-        "entitlements": entitlements, "directory": _directory(random),
-        "model_aliases": [{"alias": alias, "model": random.choice(MODELS), "effective_from": random.choice([START, _instant(random)])}
-                          for alias in ALIASES],
+        "policy": _policy(random),
+        "pools": pools,
+        "deployments": deployments,
+        "rates": rates,
+        "shared_costs": shared,
+        "entitlements": entitlements,
+        "directory": _directory(random),
+        "model_aliases": [
+            {"alias": alias, "model": random.choice(MODELS), "effective_from": random.choice([START, _instant(random)])}
+            for alias in ALIASES
+        ],
     }
 
 
-def _rows_of_deployment(random: Random, name: str, pool: str, gpus: int, start: datetime, end: datetime) -> list[Document]:
+def _rows_of_deployment(
+    random: Random, name: str, pool: str, gpus: int, start: datetime, end: datetime
+) -> list[Document]:
     owner = {"owner": "search", "charge_to": "owner"} if random.random() < 0.2 else {}
     match = random.choice([{}, {"namespace": f"{name[0]}*"}, {"node": f"node-{name}", "replica": "r?"}])
-    rows = [{**dates, "id": name, "pool": pool, "gpus": gpus, "models": random.sample(MODELS, random.randint(1, 3)),
-             "capacity_per_gpu_hour": random.choice([1, 50_000, 3_000_000, 10**9]), "match": match, **owner,
-             **({"utilization": random.choice(["active", "capacity", "allocation"])} if random.random() < 0.5 else {})}
-            for dates in _cut(random, start, end, random.randint(1, 3))]
-    return rows[random.randrange(len(rows)):] if random.random() < 0.3 else rows
+    rows = [
+        {
+            **dates,
+            "id": name,
+            "pool": pool,
+            "gpus": gpus,
+            "models": random.sample(MODELS, random.randint(1, 3)),
+            "capacity_per_gpu_hour": random.choice([1, 50_000, 3_000_000, 10**9]),
+            "match": match,
+            **owner,
+            **({"utilization": random.choice(["active", "capacity", "allocation"])} if random.random() < 0.5 else {}),
+        }
+        for dates in _cut(random, start, end, random.randint(1, 3))
+    ]
+    return rows[random.randrange(len(rows)) :] if random.random() < 0.3 else rows
 
 
 def _policy(random: Random) -> Document:
-    weight = {kind: Decimal(random.randrange(10**4)).scaleb(-random.randrange(4)) for kind in
-              ("uncached_input", "cache_read", "cache_write", "reasoning")}
+    weight = {
+        kind: Decimal(random.randrange(10**4)).scaleb(-random.randrange(4))
+        for kind in ("uncached_input", "cache_read", "cache_write", "reasoning")
+    }
     return {
-        "utilization": random.choice(["active", "capacity", "allocation"]), "over": random.choice(["month", "hour"]),
-        "idle": random.choice(["separate", "proportional", "even", "entitlement"]), "sample_hold_seconds": Decimal(random.choice(HOLDS)),
-        "weights": random.choice([{}, {**weight, "output": Decimal(6)}, {"cache_read": 0, "output": Decimal("0.000000001")}]),
+        "utilization": random.choice(["active", "capacity", "allocation"]),
+        "over": random.choice(["month", "hour"]),
+        "idle": random.choice(["separate", "proportional", "even", "entitlement"]),
+        "sample_hold_seconds": Decimal(random.choice(HOLDS)),
+        "weights": random.choice(
+            [{}, {**weight, "output": Decimal(6)}, {"cache_read": 0, "output": Decimal("0.000000001")}]
+        ),
     }
 
 
 def _directory(random: Random) -> Document:
     rules: list[Document] = [
-        {"principal": "key-1*", "team": "ads", "team_name": "Ads", "cost_center": "C-1", "effective_to": _instant(random)},
+        {
+            "principal": "key-1*",
+            "team": "ads",
+            "team_name": "Ads",
+            "cost_center": "C-1",
+            "effective_to": _instant(random),
+        },
         {"principal": "key-1?", "namespace": "a*", "team": "zoo", "project": "p"},
         {"tag": {"env": "prod"}, "team": "search", "cost_center": "C-2", "effective_from": _instant(random)},
-        {"tag": "team"}, {"source": "gate*", "principal": "key-2", "team": "ads", "cost_center": "C-3"},
+        {"tag": "team"},
+        {"source": "gate*", "principal": "key-2", "team": "ads", "cost_center": "C-3"},
     ]
-    return {"rules": random.sample(rules, random.randint(1, len(rules))), "cost_centers": {"__unmapped__": "C-0", "zoo": "C-9"}}
+    return {
+        "rules": random.sample(rules, random.randint(1, len(rules))),
+        "cost_centers": {"__unmapped__": "C-0", "zoo": "C-9"},
+    }
 
 
 def _events(random: Random, document: Document) -> list[Event]:
@@ -129,8 +189,11 @@ def _events(random: Random, document: Document) -> list[Event]:
 
 def _event(random: Random, number: int, deployments: list[str]) -> Event:
     event: Event = {
-        "event_id": f"e{number}", "source": random.choice(["gateway", "vllm"]), "occurred_at": _instant(random).isoformat(),
-        "model": random.choice([*MODELS, *MODELS, *ALIASES, "unknown"]), "principal": random.choice(["key-1", "key-12", "key-2", "ключ", ""]),
+        "event_id": f"e{number}",
+        "source": random.choice(["gateway", "vllm"]),
+        "occurred_at": _instant(random).isoformat(),
+        "model": random.choice([*MODELS, *MODELS, *ALIASES, "unknown"]),
+        "principal": random.choice(["key-1", "key-12", "key-2", "ключ", ""]),
     }
     for kind in ("uncached_input", "cache_read", "cache_write", "output", "reasoning"):
         if random.random() < 0.6:
@@ -144,7 +207,9 @@ def _event(random: Random, number: int, deployments: list[str]) -> Event:
     if random.random() < 0.3:
         event["tier"] = random.choice(["gold", "batch"])
     if random.random() < 0.5:
-        event["tags"] = random.choice([{"env": "prod"}, {"team": "by-tag"}, {"team": "__idle__", "other": "x"}, {"project": "q", "env": "x"}])
+        event["tags"] = random.choice(
+            [{"env": "prod"}, {"team": "by-tag"}, {"team": "__idle__", "other": "x"}, {"project": "q", "env": "x"}]
+        )
     return event
 
 
@@ -165,7 +230,9 @@ def _sample(random: Random, row: Document, gpu: int, at: datetime) -> Sample:
     if named:
         sample["deployment"] = row["id"]
     if random.random() < 0.9:
-        sample["active_ratio"] = random.choice([Decimal(0), Decimal(1), Decimal(random.randrange(10**7)).scaleb(-7), Decimal("0.0000005")])
+        sample["active_ratio"] = random.choice(
+            [Decimal(0), Decimal(1), Decimal(random.randrange(10**7)).scaleb(-7), Decimal("0.0000005")]
+        )
     return sample
 
 

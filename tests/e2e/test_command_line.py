@@ -41,7 +41,10 @@ def test_a_month_is_reported_to_the_nano(apportion: Any, tmp_path: Path) -> None
     document = fleets.with_policy(fleets.azure(trace), idle="proportional")
     samples = product.write_lines(tmp_path / "gpu.ndjson", trace.samples)
 
-    landed = [apportion("ingest", str(traces.azure_file(name)), "--format", f"azure-{name}")["landed"] for name in ("conv", "code")]
+    landed = [
+        apportion("ingest", str(traces.azure_file(name)), "--format", f"azure-{name}")["landed"]
+        for name in ("conv", "code")
+    ]
     again = apportion("ingest", str(traces.azure_file("conv")), "--format", "azure-conv")
     apportion("ingest", str(samples), "--format", "gpu")
     metered = apportion("meter", "--since", "2023-11-16T18:00Z", "--until", "2023-11-16T20:00Z")
@@ -61,8 +64,20 @@ Amounts = dict[tuple[str, ...], tuple[int | None, Decimal | None]]
 def _amounts(rows: list[dict[str, Any]]) -> Amounts:
     found: Amounts = {}
     for row in rows:
-        key = tuple(row[name] for name in ("team_id", "cost_center", "provider", "model_id", "pool_id", "deployment_id", "cost_kind",
-                                           "cause", "token_kind"))
+        key = tuple(
+            row[name]
+            for name in (
+                "team_id",
+                "cost_center",
+                "provider",
+                "model_id",
+                "pool_id",
+                "deployment_id",
+                "cost_kind",
+                "cause",
+                "token_kind",
+            )
+        )
         tokens, cost = row["consumed_quantity"], row["effective_cost"]
         assert key not in found
         assert cost is None or len(cost.partition(".")[2]) == 9
@@ -74,6 +89,16 @@ def _expected(document: fleets.Document, trace: traces.Trace) -> Amounts:
     ours, hours = fleet(document), product.hours_of(trace)
     lines = attributed(ours, oracle.charges(ours, trace.events, trace.samples, hours))
     return {
-        (line.payer.team, line.payer.cost_center, line.provider, line.model, line.pool, line.deployment, line.cost_kind, line.cause,
-         line.token_kind): (row.tokens, None if row.nano is None else Decimal(row.nano).scaleb(-9))
-        for line, row in statement(ours, lines, settled(ours, lines, hours)).items()}
+        (
+            line.payer.team,
+            line.payer.cost_center,
+            line.provider,
+            line.model,
+            line.pool,
+            line.deployment,
+            line.cost_kind,
+            line.cause,
+            line.token_kind,
+        ): (row.tokens, None if row.nano is None else Decimal(row.nano).scaleb(-9))
+        for line, row in statement(ours, lines, settled(ours, lines, hours)).items()
+    }

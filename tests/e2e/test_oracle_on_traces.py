@@ -26,7 +26,9 @@ GPU_SECONDS = {100: ("159.2984573416", "420.061732076"), 500: ("64.24126821563",
 
 def totals(events: list[traces.Event], key: Callable[[traces.Event], str]) -> dict[str, dict[str, int]]:
     """Requests and tokens by a key, in the reference's reading: cached input is part of input."""
-    found: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("requests", "input_tokens", "cached_tokens", "output_tokens"), 0))
+    found: dict[str, dict[str, int]] = defaultdict(
+        lambda: dict.fromkeys(("requests", "input_tokens", "cached_tokens", "output_tokens"), 0)
+    )
     for event in events:
         row, cached = found[key(event)], event.get("cache_read_tokens", 0)
         row["requests"] += 1
@@ -59,14 +61,17 @@ def test_agent_adapter_agrees_with_the_reference() -> None:
     sessions, reference = traces.agent_sessions(), traces.reference("cc_traces_weka_dev_subset")
 
     assert totals(sessions.events, lambda e: f"{e['occurred_at'][:7]}|{e['principal'][4:11]}|{e['model']}") == expected(
-        reference["by_month_team_model"])
+        reference["by_month_team_model"]
+    )
     assert totals(sessions.events, hour_label) == expected(reference["by_hour"])
     assert len({event["event_id"] for event in sessions.events}) == len(sessions.events)
 
 
 def test_tenant_adapter_agrees_with_the_reference() -> None:
     """Requests and tokens of each of the 27 tenants are the reference's."""
-    assert totals(traces.tenants().events, lambda e: e["tags"]["tenant"]) == expected(traces.reference("vtc_real_FCFS")["by_team"])
+    assert totals(traces.tenants().events, lambda e: e["tags"]["tenant"]) == expected(
+        traces.reference("vtc_real_FCFS")["by_team"]
+    )
 
 
 @pytest.mark.parametrize("scale", GPU_SECONDS)
@@ -81,8 +86,10 @@ def test_busy_gpu_seconds_agree_with_the_reference(scale: int) -> None:
 
 
 TRACES: dict[str, tuple[Callable[[], traces.Trace], Callable[[traces.Trace], fleets.Document]]] = {
-    "azure": (traces.azure, fleets.azure), "agents": (traces.agent_sessions, fleets.agents),
-    "tenants": (traces.tenants, fleets.tenants), "vllm": (lambda: traces.vllm_run(100), fleets.vllm),
+    "azure": (traces.azure, fleets.azure),
+    "agents": (traces.agent_sessions, fleets.agents),
+    "tenants": (traces.tenants, fleets.tenants),
+    "vllm": (lambda: traces.vllm_run(100), fleets.vllm),
 }
 
 

@@ -23,8 +23,10 @@ TEAM_MONTH_MODEL = "strftime(charge_period_start, '%Y-%m') || '|' || team || '|'
 HOUR = "strftime(charge_period_start, '%Y-%m-%dT%H:00:00Z')"
 
 TRACES: dict[str, tuple[Callable[[], traces.Trace], Callable[[traces.Trace], fleets.Document]]] = {
-    "azure": (traces.azure, fleets.azure), "agents": (traces.agent_sessions, fleets.agents),
-    "tenants": (traces.tenants, fleets.tenants), "scale100": (lambda: traces.vllm_run(100), fleets.vllm),
+    "azure": (traces.azure, fleets.azure),
+    "agents": (traces.agent_sessions, fleets.agents),
+    "tenants": (traces.tenants, fleets.tenants),
+    "scale100": (lambda: traces.vllm_run(100), fleets.vllm),
 }
 BUSY_SECONDS = {100: "159.2984573416", 500: "64.24126821563"}
 """GPU-seconds by left rectangles, as the reference gives them."""
@@ -58,14 +60,18 @@ def test_azure_files_land_whole_through_the_csv_mapping(tmp_path: Path, name: st
         found = product.totals(pipeline.ledger.session(), f"model_id || '|' || {HOUR}")
 
     reference = traces.reference(f"azure23_{name}")["by_model_hour"][f"azure-{name}"]
-    assert {key: row for key, row in found.items() if name in key} == expected({f"azure-{name}|{hour}": row for hour, row in reference.items()})
+    assert {key: row for key, row in found.items() if name in key} == expected(
+        {f"azure-{name}|{hour}": row for hour, row in reference.items()}
+    )
 
 
 def test_agent_sessions_meter_to_the_reference(tmp_path: Path) -> None:
     """Sub-agents, cached input and empty answers: by month, team and model every token is the reference's."""
     trace = traces.agent_sessions()
     with metered(tmp_path, fleets.agents(trace), trace) as pipeline:
-        assert product.totals(pipeline.ledger.session(), TEAM_MONTH_MODEL) == expected(traces.reference(trace.name)["by_month_team_model"])
+        assert product.totals(pipeline.ledger.session(), TEAM_MONTH_MODEL) == expected(
+            traces.reference(trace.name)["by_month_team_model"]
+        )
         assert product.totals(pipeline.ledger.session(), HOUR) == expected(traces.reference(trace.name)["by_hour"])
 
 
@@ -126,9 +132,13 @@ def test_busy_gpu_seconds_of_a_real_run(tmp_path: Path, scale: int) -> None:
     trace = traces.vllm_run(scale)
     with metered(tmp_path, fleets.vllm(trace), trace) as pipeline:
         session = pipeline.ledger.session()
-        hours = session.rows("SELECT observed_us, active_ppm_us::VARCHAR FROM metering.gpu_activity_hourly ORDER BY charge_period_start")
-        costs = session.rows("SELECT effective_cost_nano, paid_us, workload_nano, idle_nano, unmeasured_nano FROM metering.deployment_hourly "
-                             "WHERE deployment_no > 0 ORDER BY charge_period_start")
+        hours = session.rows(
+            "SELECT observed_us, active_ppm_us::VARCHAR FROM metering.gpu_activity_hourly ORDER BY charge_period_start"
+        )
+        costs = session.rows(
+            "SELECT effective_cost_nano, paid_us, workload_nano, idle_nano, unmeasured_nano FROM metering.deployment_hourly "
+            "WHERE deployment_no > 0 ORDER BY charge_period_start"
+        )
 
     active = [int(ppm_us) for _, ppm_us in hours]
     assert round(Fraction(sum(active), 10**6)) == round(Decimal(BUSY_SECONDS[scale]) * 10**6)
@@ -165,5 +175,7 @@ def _price_and_idle(pipeline: Pipeline) -> tuple[Fraction, Fraction]:
     session = pipeline.ledger.session()
     costs: dict[tuple[Any, ...], tuple[int, int]] = product.unit_costs(session)
     output = next(Fraction(*parts) for key, parts in costs.items() if key[3:] == ("output", "usage"))
-    idle, whole = session.row("SELECT sum(idle_nano)::BIGINT, sum(effective_cost_nano)::BIGINT FROM metering.deployment_hourly")
+    idle, whole = session.row(
+        "SELECT sum(idle_nano)::BIGINT, sum(effective_cost_nano)::BIGINT FROM metering.deployment_hourly"
+    )
     return output, Fraction(idle, whole)

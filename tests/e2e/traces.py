@@ -68,8 +68,13 @@ def azure() -> Trace:
     """Both services of the Azure 2023 trace: no zone (UTC), seven decimals of a second of which the last is zero."""
     events = [event for name in ("conv", "code") for event in _azure(name)]
     start = datetime(2023, 11, 16, 18, tzinfo=UTC)
-    return Trace(name="azure23", events=events, samples=list(_readings(start, 2, ["azure-0", "azure-1"], "serving")),
-                 start=start, end=start + timedelta(hours=2))
+    return Trace(
+        name="azure23",
+        events=events,
+        samples=list(_readings(start, 2, ["azure-0", "azure-1"], "serving")),
+        start=start,
+        end=start + timedelta(hours=2),
+    )
 
 
 def _azure(name: str) -> Iterator[Event]:
@@ -78,9 +83,13 @@ def _azure(name: str) -> Iterator[Event]:
         for line, row in enumerate(csv.DictReader(file), 2):
             assert row["TIMESTAMP"].endswith("0")
             yield {
-                "event_id": f"{path.name}:{line}", "source": "azure", "namespace": name, "model": f"azure-{name}",
+                "event_id": f"{path.name}:{line}",
+                "source": "azure",
+                "namespace": name,
+                "model": f"azure-{name}",
                 "occurred_at": row["TIMESTAMP"][:-1].replace(" ", "T") + "Z",
-                "uncached_input_tokens": int(row["ContextTokens"]), "output_tokens": int(row["GeneratedTokens"]),
+                "uncached_input_tokens": int(row["ContextTokens"]),
+                "output_tokens": int(row["GeneratedTokens"]),
             }
 
 
@@ -89,9 +98,18 @@ def agent_sessions() -> Trace:
     files = sorted(shared("traces", "cc_traces_weka", "traces").glob("trace_*.json"))
     events = [event for path in files for event in _session(path)]
     start, hours = CC_START, 31 * 24 + 2
-    samples = [s for gpu, deployment in (("big-0", "opus"), ("small-0", "rest")) for s in _readings(start, hours, [gpu], deployment)]
-    return Trace(name="cc_traces_weka_dev_subset", events=events, samples=samples, start=start,
-                 end=start + timedelta(hours=hours))
+    samples = [
+        s
+        for gpu, deployment in (("big-0", "opus"), ("small-0", "rest"))
+        for s in _readings(start, hours, [gpu], deployment)
+    ]
+    return Trace(
+        name="cc_traces_weka_dev_subset",
+        events=events,
+        samples=samples,
+        start=start,
+        end=start + timedelta(hours=hours),
+    )
 
 
 def _session(path: Path) -> Iterator[Event]:
@@ -103,9 +121,15 @@ def _session(path: Path) -> Iterator[Event]:
         cached = min(_known_prefix(request["hash_ids"], seen) * CC_BLOCK_TOKENS, request["in"])
         seen.update(request["hash_ids"])
         yield {
-            "event_id": f"{path.stem}{position}", "source": "agents", "session_id": path.stem, "model": request["model"],
-            "principal": f"key-team-{(number - 1) % 8:02d}-{path.stem}", "occurred_at": _later(start, at),
-            "uncached_input_tokens": request["in"] - cached, "cache_read_tokens": cached, "output_tokens": request["out"],
+            "event_id": f"{path.stem}{position}",
+            "source": "agents",
+            "session_id": path.stem,
+            "model": request["model"],
+            "principal": f"key-team-{(number - 1) % 8:02d}-{path.stem}",
+            "occurred_at": _later(start, at),
+            "uncached_input_tokens": request["in"] - cached,
+            "cache_read_tokens": cached,
+            "output_tokens": request["out"],
             **({"provider": "anthropic"} if request["model"] == CC_EXTERNAL_MODEL else {}),
             **({"duration_ms": request["api_time"] * 1000} if "api_time" in request else {}),
         }
@@ -132,14 +156,27 @@ def tenants() -> Trace:
     """The fair-serving run: 27 tenants, told apart by a tag."""
     path = shared("traces", "vtc_fair_serving", "fair_bench", "FCFS", "all_results_real.jsonl")
     run = json.loads(path.read_text(encoding="utf-8").splitlines()[0], parse_float=Decimal)
-    events = [{
-        "event_id": str(number), "source": "vtc", "model": "llama-7b", "tags": {"tenant": row["adapter_dir"]},
-        "occurred_at": _later(VTC_START, Decimal(row["req_time"])), "uncached_input_tokens": row["prompt_len"],
-        "output_tokens": row["output_len"], "duration_ms": row["request_latency"] * 1000,
-        "ttft_ms": row["first_token_latency"] * 1000,
-    } for number, row in enumerate(run["result"]["responses"])]
-    return Trace(name="vtc_real_FCFS", events=events, samples=list(_readings(VTC_START, 1, ["vtc-0"], "llama")),
-                 start=VTC_START, end=VTC_START + timedelta(hours=1))
+    events = [
+        {
+            "event_id": str(number),
+            "source": "vtc",
+            "model": "llama-7b",
+            "tags": {"tenant": row["adapter_dir"]},
+            "occurred_at": _later(VTC_START, Decimal(row["req_time"])),
+            "uncached_input_tokens": row["prompt_len"],
+            "output_tokens": row["output_len"],
+            "duration_ms": row["request_latency"] * 1000,
+            "ttft_ms": row["first_token_latency"] * 1000,
+        }
+        for number, row in enumerate(run["result"]["responses"])
+    ]
+    return Trace(
+        name="vtc_real_FCFS",
+        events=events,
+        samples=list(_readings(VTC_START, 1, ["vtc-0"], "llama")),
+        start=VTC_START,
+        end=VTC_START + timedelta(hours=1),
+    )
 
 
 def vllm_run(scale: int) -> Trace:
@@ -148,18 +185,34 @@ def vllm_run(scale: int) -> Trace:
     readings = _ordered(logs / "gpu_log" / f"gpu_log_scale{scale}_prompt500.json")
     requests = _ordered(logs / "detail_log" / f"detail_log_scale{scale}_prompt500.json")
     zero = readings[0]["record_time"]
-    outputs = split(_generated(logs / "vllm_log" / f"vllm_log_scale{scale}_prompt500.csv"),
-                    {request["event_id"]: request["out_len"] for request in requests})
-    events = [{
-        "event_id": str(request["event_id"]), "source": f"scale{scale}", "model": "llama-3.2-1b", "principal": "burst",
-        "occurred_at": _later(RUN_START, request["record_time"] - zero), "uncached_input_tokens": request["in_len"],
-        "output_tokens": outputs[request["event_id"]], "usage_quality": "estimated",
-    } for request in requests]
-    samples: list[Sample] = [{
-        "gpu_uuid": "GPU-run", "gpu": "RTX_4090", "node": "bench", "deployment": "llama",
-        "sampled_at": _later(RUN_START, reading["record_time"] - zero),
-        "active_ratio": Decimal(reading["GPU_utilization"]).scaleb(-2),
-    } for reading in readings]
+    outputs = split(
+        _generated(logs / "vllm_log" / f"vllm_log_scale{scale}_prompt500.csv"),
+        {request["event_id"]: request["out_len"] for request in requests},
+    )
+    events = [
+        {
+            "event_id": str(request["event_id"]),
+            "source": f"scale{scale}",
+            "model": "llama-3.2-1b",
+            "principal": "burst",
+            "occurred_at": _later(RUN_START, request["record_time"] - zero),
+            "uncached_input_tokens": request["in_len"],
+            "output_tokens": outputs[request["event_id"]],
+            "usage_quality": "estimated",
+        }
+        for request in requests
+    ]
+    samples: list[Sample] = [
+        {
+            "gpu_uuid": "GPU-run",
+            "gpu": "RTX_4090",
+            "node": "bench",
+            "deployment": "llama",
+            "sampled_at": _later(RUN_START, reading["record_time"] - zero),
+            "active_ratio": Decimal(reading["GPU_utilization"]).scaleb(-2),
+        }
+        for reading in readings
+    ]
     end = datetime.fromisoformat(samples[-1]["sampled_at"])
     return Trace(name=f"scale{scale}", events=events, samples=samples, start=RUN_START, end=end)
 
@@ -187,5 +240,11 @@ def _readings(start: datetime, hours: int, gpus: list[str], deployment: str) -> 
         for index, gpu in enumerate(gpus):
             if number % 48 != 7:
                 ratio = Decimal((number * 37 + index * 11) % 101).scaleb(-2)
-                yield {"gpu_uuid": gpu, "gpu": "H100_SXM", "node": "n1", "deployment": deployment, "active_ratio": ratio,
-                       "sampled_at": (start + timedelta(minutes=30 * number)).isoformat()}
+                yield {
+                    "gpu_uuid": gpu,
+                    "gpu": "H100_SXM",
+                    "node": "n1",
+                    "deployment": deployment,
+                    "active_ratio": ratio,
+                    "sampled_at": (start + timedelta(minutes=30 * number)).isoformat(),
+                }

@@ -1,6 +1,11 @@
 -- What each hour cost and which tokens caused it. Knows callers, never teams. One writer: metering.
 CREATE SCHEMA metering;
 
+-- Closed vocabularies, in the order of their texts: a number is cheaper to write and to group by than a text is.
+CREATE TYPE metering.cost_kind AS ENUM ('adjustment', 'external', 'idle', 'overhead', 'unmeasured', 'workload');
+CREATE TYPE metering.token_kind AS ENUM ('', 'cache_read', 'cache_write', 'output', 'reasoning', 'uncached_input');
+CREATE TYPE metering.confidence AS ENUM ('', 'assumed', 'calibrated', 'measured', 'modelled');
+
 CREATE TABLE metering.series_place (
     series_no       INTEGER NOT NULL,
     effective_from  TIMESTAMP NOT NULL,
@@ -82,7 +87,7 @@ CREATE TABLE metering.phase_share_hourly (
     prefill_share        HUGEINT NOT NULL,
     decode_share         HUGEINT NOT NULL,
     phase_method         VARCHAR NOT NULL,
-    confidence           VARCHAR NOT NULL
+    confidence           metering.confidence NOT NULL
 );
 COMMENT ON TABLE metering.phase_share_hourly IS 'grain: charge_period_start, pool_no, deployment_no; only where a deployment has usage';
 COMMENT ON COLUMN metering.phase_share_hourly.prefill_weight IS 'sum of tokens x weight x weight_scale of the prefill kinds';
@@ -109,7 +114,7 @@ CREATE TABLE metering.deployment_hourly (
     decode_nano          BIGINT NOT NULL,
     unattributed_nano    BIGINT NOT NULL,
     allocation_method    VARCHAR NOT NULL,
-    confidence           VARCHAR NOT NULL
+    confidence           metering.confidence NOT NULL
 );
 COMMENT ON TABLE metering.deployment_hourly IS 'grain: charge_period_start, deployment_no, pool_no; deployment 0 is what no deployment uses';
 COMMENT ON COLUMN metering.deployment_hourly.prefill_weight IS 'sum of weighted tokens x weight_scale of the prefill kinds';
@@ -123,13 +128,13 @@ CREATE TABLE metering.charge_hourly (
     model_no             INTEGER NOT NULL,
     caller_no            INTEGER NOT NULL,
     tier                 VARCHAR NOT NULL,
-    cost_kind            VARCHAR NOT NULL,
+    cost_kind            metering.cost_kind NOT NULL,
     cause                VARCHAR NOT NULL,
-    token_kind           VARCHAR NOT NULL,
+    token_kind           metering.token_kind NOT NULL,
     consumed_tokens      BIGINT,
     effective_cost_nano  BIGINT,
     allocation_method    VARCHAR NOT NULL,
-    confidence           VARCHAR NOT NULL
+    confidence           metering.confidence NOT NULL
 );
 COMMENT ON TABLE metering.charge_hourly IS 'grain: charge_period_start, pool_no, deployment_no, provider, model_no, caller_no, tier, cost_kind, cause, token_kind';
 COMMENT ON COLUMN metering.charge_hourly.caller_no IS '0 on system lines: idle, unmeasured, overhead, unattributed workload';

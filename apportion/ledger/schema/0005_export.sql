@@ -151,6 +151,7 @@ missing AS (
     FROM (
         SELECT charge_period_start, lead(charge_period_start) OVER (ORDER BY charge_period_start) AS next_hour
         FROM metering.metered_hour
+        WHERE charge_period_start >= coalesce((SELECT min(effective_from) FROM book.pool), TIMESTAMP '0001-01-01')
     ) AS metered_hour
     WHERE next_hour > charge_period_start + INTERVAL 1 HOUR
 ),

@@ -17,7 +17,9 @@ def main(events: str, config: str, out: str) -> int:
     return (
         apportion(["--config", config, "ingest", events])
         or apportion(["--config", config, "meter", "--since", SINCE, "--until", UNTIL])
-        or apportion(["--config", config, "report", "--month", MONTH, "--by", "hour,team,model", "--format", "csv", "--out", out])
+        or apportion(
+            ["--config", config, "report", "--month", MONTH, "--by", "hour,team,model", "--format", "csv", "--out", out]
+        )
     )
 
 

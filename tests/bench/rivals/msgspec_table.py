@@ -61,11 +61,20 @@ def summed(events: str, team_of: dict[str, str]) -> dict[tuple[str, str, str], l
             sums = table.get(key)
             if sums is None:
                 sums = table[key] = [0, 0]
-            sums[0] += (event.uncached_input_tokens + event.cache_read_tokens + event.cache_write_tokens + event.output_tokens
-                        + event.reasoning_tokens)
-            sums[1] += (event.uncached_input_tokens * input_tenths + event.cache_read_tokens * read_tenths
-                        + event.cache_write_tokens * write_tenths + event.output_tokens * output_tenths
-                        + event.reasoning_tokens * reasoning_tenths)
+            sums[0] += (
+                event.uncached_input_tokens
+                + event.cache_read_tokens
+                + event.cache_write_tokens
+                + event.output_tokens
+                + event.reasoning_tokens
+            )
+            sums[1] += (
+                event.uncached_input_tokens * input_tenths
+                + event.cache_read_tokens * read_tenths
+                + event.cache_write_tokens * write_tenths
+                + event.output_tokens * output_tenths
+                + event.reasoning_tokens * reasoning_tenths
+            )
     return table
 
 

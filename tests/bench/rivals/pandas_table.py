@@ -11,7 +11,11 @@ import pandas as pd
 
 GPUS_PER_MODEL, PER_GPU_HOUR = 8, 2.49
 WEIGHTS = {
-    "uncached_input_tokens": 1, "cache_read_tokens": 0.1, "cache_write_tokens": 1, "output_tokens": 6, "reasoning_tokens": 6,
+    "uncached_input_tokens": 1,
+    "cache_read_tokens": 0.1,
+    "cache_write_tokens": 1,
+    "output_tokens": 6,
+    "reasoning_tokens": 6,
 }
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from apportion.domain.money import NANO, NANO_MAX, half_even, nano, split, text
 
-totals = st.integers(-10**30, 10**30)
+totals = st.integers(-(10**30), 10**30)
 weight_tables = st.dictionaries(st.text(max_size=4), st.integers(0, 10**20), max_size=10)
 
 
@@ -52,16 +52,21 @@ def test_order_of_weights_changes_no_share(total: int, weights: dict[str, int]) 
     assert split(total, dict(reversed(list(weights.items())))) == split(total, weights)
 
 
-@pytest.mark.parametrize(("total", "weights", "parts"), [
-    (10, {"a": 1, "b": 1, "c": 1}, {"a": 4, "b": 3, "c": 3}),
-    (11, {"c": 1, "b": 1, "a": 1}, {"a": 4, "b": 4, "c": 3}),
-    (5, {"b": 2, "a": 1}, {"b": 3, "a": 2}),
-    (100, {"a": 1, "b": 999}, {"a": 0, "b": 100}),
-    (0, {"a": 1}, {"a": 0}),
-    (7, {"a": 0}, {}),
-    (7, {}, {}),
-])
-def test_what_is_left_goes_to_the_largest_remainders(total: int, weights: dict[str, int], parts: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    ("total", "weights", "parts"),
+    [
+        (10, {"a": 1, "b": 1, "c": 1}, {"a": 4, "b": 3, "c": 3}),
+        (11, {"c": 1, "b": 1, "a": 1}, {"a": 4, "b": 4, "c": 3}),
+        (5, {"b": 2, "a": 1}, {"b": 3, "a": 2}),
+        (100, {"a": 1, "b": 999}, {"a": 0, "b": 100}),
+        (0, {"a": 1}, {"a": 0}),
+        (7, {"a": 0}, {}),
+        (7, {}, {}),
+    ],
+)
+def test_what_is_left_goes_to_the_largest_remainders(
+    total: int, weights: dict[str, int], parts: dict[str, int]
+) -> None:
     """What whole quotients leave over goes one nano each to the largest remainders, ties to the lowest key."""
     assert split(total, weights) == parts
 
@@ -95,21 +100,41 @@ def test_text_and_back_is_the_same_amount(nanos: int) -> None:
     assert len(text(nanos).partition(".")[2]) == 9
 
 
-@pytest.mark.parametrize(("amount", "nanos"), [
-    ("2.49", 2_490_000_000), ("0", 0), (3, 3 * NANO), (Decimal("0.000000001"), 1), ("-0.5", -500_000_000),
-    ("1e3", 1000 * NANO), ("12000.00", 12_000 * NANO), ("9000000000", NANO_MAX), ("1.000000000000", NANO),
-])
+@pytest.mark.parametrize(
+    ("amount", "nanos"),
+    [
+        ("2.49", 2_490_000_000),
+        ("0", 0),
+        (3, 3 * NANO),
+        (Decimal("0.000000001"), 1),
+        ("-0.5", -500_000_000),
+        ("1e3", 1000 * NANO),
+        ("12000.00", 12_000 * NANO),
+        ("9000000000", NANO_MAX),
+        ("1.000000000000", NANO),
+    ],
+)
 def test_amounts_as_people_write_them(amount: str | int | Decimal, nanos: int) -> None:
     """Text, whole numbers and decimals all read exactly; trailing zeros are no extra precision."""
     assert nano(amount) == nanos
 
 
-@pytest.mark.parametrize(("amount", "reason"), [
-    (2.49, "binary fraction"), (True, "binary fraction"), ("0.0000000001", "more than nine decimals"),
-    ("1.00000000000000000000000000000001", "more than nine decimals"),
-    ("two", "not an amount"), ("", "not an amount"), ("nan", "is not an amount"), ("Infinity", "is not an amount"),
-    ("9000000000.000000001", "larger than one row"), ("-9000000001", "larger than one row"), ("1e400", "larger than one row"),
-])
+@pytest.mark.parametrize(
+    ("amount", "reason"),
+    [
+        (2.49, "binary fraction"),
+        (True, "binary fraction"),
+        ("0.0000000001", "more than nine decimals"),
+        ("1.00000000000000000000000000000001", "more than nine decimals"),
+        ("two", "not an amount"),
+        ("", "not an amount"),
+        ("nan", "is not an amount"),
+        ("Infinity", "is not an amount"),
+        ("9000000000.000000001", "larger than one row"),
+        ("-9000000001", "larger than one row"),
+        ("1e400", "larger than one row"),
+    ],
+)
 def test_what_is_no_amount_is_refused_with_the_reason(amount: str | float, reason: str) -> None:
     """Floats, too many decimals, words and amounts no row can hold are refused, and the message quotes them."""
     with pytest.raises(ValueError, match=reason) as refused:
@@ -133,4 +158,9 @@ def test_amounts_are_exact_or_refused(decimals: int, digits: int) -> None:
 def test_text_shows_sign_and_nine_decimals() -> None:
     """Small negative amounts keep their sign and zeros."""
     assert [text(n) for n in (-1, 0, 1, 1_500_000_000, -2_000_000_000)] == [
-        "-0.000000001", "0.000000000", "0.000000001", "1.500000000", "-2.000000000"]
+        "-0.000000001",
+        "0.000000000",
+        "0.000000001",
+        "1.500000000",
+        "-2.000000000",
+    ]

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from apportion.domain.period import FOREVER, HOUR, HOUR_US, Period, hour_of, month, month_of, next_month, spans
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
-instants = st.integers(0, 10 * 366 * 24 * HOUR_US).map(lambda us: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(microseconds=us))
+instants = st.integers(0, 10 * 366 * 24 * HOUR_US).map(
+    lambda us: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
+)
 hours = st.integers(0, 24 * 62).map(lambda n: START + n * HOUR)
 
 
@@ -69,7 +71,9 @@ def test_hours_start_at_the_whole_hour_of_utc() -> None:
     assert month_of(datetime(2026, 10, 1, 5, 29, tzinfo=india)) == datetime(2026, 9, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("label", "days"), [("2026-10", 31), ("2028-02", 29), ("2026-02", 28), ("2026-12", 31), ("2026-03", 31)])
+@pytest.mark.parametrize(
+    ("label", "days"), [("2026-10", 31), ("2028-02", 29), ("2026-02", 28), ("2026-12", 31), ("2026-03", 31)]
+)
 def test_months_have_all_their_hours(label: str, days: int) -> None:
     """Leap days and clock changes do not matter: a month has 24 hours for each of its days."""
     named = month(label)
@@ -93,5 +97,7 @@ def test_spans_hold_exactly_the_hours(given_hours: list[datetime]) -> None:
 
     assert [hour for span in joined for hour in span.hours()] == sorted(set(given_hours))
     assert all(month_of(span.start) == month_of(span.end - HOUR) for span in joined)
-    assert not any(first.end == second.start and month_of(first.start) == month_of(second.start)
-                   for first, second in pairwise(joined))
+    assert not any(
+        first.end == second.start and month_of(first.start) == month_of(second.start)
+        for first, second in pairwise(joined)
+    )

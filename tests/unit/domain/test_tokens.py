@@ -37,10 +37,16 @@ def test_the_defaults_scale_by_ten() -> None:
     assert scaled_weights({}) == ({}, 1)
 
 
-@pytest.mark.parametrize(("weight", "reason"), [
-    ("-1", "zero or more"), ("NaN", "zero or more"), ("Infinity", "zero or more"), ("0.0000000001", "at most 9"),
-    ("1.00000000000000000000000000000001", "at most 9"),
-])
+@pytest.mark.parametrize(
+    ("weight", "reason"),
+    [
+        ("-1", "zero or more"),
+        ("NaN", "zero or more"),
+        ("Infinity", "zero or more"),
+        ("0.0000000001", "at most 9"),
+        ("1.00000000000000000000000000000001", "at most 9"),
+    ],
+)
 def test_weights_out_of_range_are_refused(weight: str, reason: str) -> None:
     """Negative, endless and overly fine weights are refused with the kind or the limit."""
     with pytest.raises(ValueError, match=reason):

@@ -1,4 +1,4 @@
-"""A desk per test; the schema is made once and copied, because making it is most of a test's time."""
+"""A desk per test. Ledgers are opened once per file of tests and emptied in between: opening one is most of a test's time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,19 @@ import pytest
 
 from apportion.ledger.connection import Ledger
 from apportion.ledger.migrations import migrate
+from ingest.bench import Bench
 from tests.frozen import FrozenClock
 from tests.unit.ingest.desk import NOON, Desk
+
+TABLES = (
+    "usage_event",
+    "superseded_event",
+    "skewed_event",
+    "gpu_sample",
+    "rejection",
+    "stream_position",
+    "dirty_hour",
+)
 
 
 @pytest.fixture(scope="session")
@@ -23,18 +34,39 @@ def blank_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def open_ledger(tmp_path_factory: pytest.TempPathFactory, blank_ledger: Path) -> Iterator[Ledger]:
+    """A ledger for the tests of one file, and the benches they land at."""
+    path = shutil.copy(blank_ledger, tmp_path_factory.mktemp("ledger") / "apportion.duckdb")
+    with Ledger(Path(path)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def benches() -> dict[str, Bench]:
+    """Where the tests of one file land records; a session that has met dimensions before is part of what is tested."""
+    return {}
+
+
 @pytest.fixture
-def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
-    """An empty ledger at noon of 15 October 2026."""
-    shutil.copy(blank_ledger, tmp_path / "apportion.duckdb")
-    with Ledger(tmp_path / "apportion.duckdb") as opened:
+def desk(tmp_path: Path, open_ledger: Ledger, benches: dict[str, Bench]) -> Desk:
+    """A ledger without a record at noon of 15 October 2026; its dictionaries remember what other tests said."""
+    with open_ledger.transaction() as session:
+        for table in TABLES:
+            session.do(f"DELETE FROM raw.{table}")
+    return Desk(open_ledger, FrozenClock(NOON), tmp_path, benches)
+
+
+@pytest.fixture
+def fresh_desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
+    """A ledger of the test's own."""
+    with Ledger(Path(shutil.copy(blank_ledger, tmp_path / "apportion.duckdb"))) as opened:
         yield Desk(opened, FrozenClock(NOON), tmp_path)
 
 
 @pytest.fixture(scope="module")
 def shared_desk(tmp_path_factory: pytest.TempPathFactory, blank_ledger: Path) -> Iterator[Desk]:
-    """One ledger for a file of tests that only add to it or only look at it."""
+    """One ledger for tests that only add to it or only look at it."""
     folder = tmp_path_factory.mktemp("desk")
-    shutil.copy(blank_ledger, folder / "apportion.duckdb")
-    with Ledger(folder / "apportion.duckdb") as opened:
+    with Ledger(Path(shutil.copy(blank_ledger, folder / "apportion.duckdb"))) as opened:
         yield Desk(opened, FrozenClock(NOON), folder)

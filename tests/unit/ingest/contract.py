@@ -52,7 +52,9 @@ def landed(line: bytes, *, now: datetime, oldest: datetime, tags: frozenset[str]
         return None
 
 
-def _event(line: bytes, now: datetime, oldest: datetime, tags: frozenset[str]) -> dict[str, Any]:
+def _event(  # noqa: C901 - the contract has that many rules
+    line: bytes, now: datetime, oldest: datetime, tags: frozenset[str]
+) -> dict[str, Any]:
     try:
         found = json.loads(line.decode(), parse_float=Decimal)
     except ValueError:

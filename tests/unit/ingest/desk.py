@@ -13,13 +13,13 @@ from apportion.config.load import load
 from apportion.ledger.connection import Ledger
 from ingest.bench import Bench
 from ingest.files import ingest_file
-from ingest.formats.format import Format
+from ingest.format import Format
 from ingest.formats.mapped import Mapped
 from ingest.formats.ndjson import Ndjson
 from ingest.kinds import KINDS
-from ingest.land import Rules
 from ingest.outcome import Outcome
 from ingest.replay import replay
+from ingest.rules import Rules
 from tests.frozen import FrozenClock
 
 NOON = datetime(2026, 10, 15, 12, tzinfo=UTC)
@@ -63,13 +63,16 @@ class Desk:
         notes: what was said about the file handed in last.
     """
 
-    def __init__(self, ledger: Ledger, clock: FrozenClock, folder: Path) -> None:
+    def __init__(
+        self, ledger: Ledger, clock: FrozenClock, folder: Path, benches: dict[str, Bench] | None = None
+    ) -> None:
         self.ledger, self.clock, self.folder = ledger, clock, folder
         self.formats: dict[str, Format] = dict(CANONICAL)
         self.rules = RULES
         self.notes: list[str] = []
-        self._benches: dict[str, Bench] = {}
+        self._benches = {} if benches is None else benches
         self._files = 0
+        self._since = ledger.session().value("SELECT coalesce(max(batch_no), 0) FROM raw.batch")
 
     def file(self, data: bytes, name: str | None = None) -> Path:
         """Write a file; without a name, a new one."""
@@ -133,12 +136,30 @@ class Desk:
         """Rows of a table."""
         return int(self.ledger.session().value(f"SELECT count(*) FROM {table}"))
 
+    def batches(self) -> list[tuple[int, int, int]]:
+        """Of each batch: where it starts and ends in its stream, and how many records it received."""
+        return [
+            (row[0], row[1], row[2])
+            for row in self.ledger.session().rows(
+                "SELECT position_start, position_end, received FROM raw.batch WHERE batch_no > $since ORDER BY batch_no",
+                {"since": self._since},
+            )
+        ]
+
     def totals(self) -> dict[str, int]:
         """The counts of all batches."""
-        names = ("received", "landed", "duplicates", "superseded", "conflicts", "rejected", "skewed", "dropped_tags")
-        row = self.ledger.session().row(
-            f"SELECT {', '.join(f'coalesce(sum({name}), 0)::BIGINT' for name in names)} FROM raw.batch"
+        names = (
+            "received",
+            "landed",
+            "duplicates",
+            "superseded",
+            "conflicts",
+            "rejected",
+            "skewed",
+            "dropped_tags",
         )
+        sums = ", ".join(f"coalesce(sum({name}), 0)::BIGINT" for name in names)
+        row = self.ledger.session().row(f"SELECT {sums} FROM raw.batch WHERE batch_no > $since", {"since": self._since})
         return dict(zip(names, row, strict=True))
 
     def _rows(self, sql: str, columns: tuple[str, ...]) -> list[Any]:

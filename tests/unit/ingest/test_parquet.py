@@ -150,7 +150,7 @@ def test_a_damaged_file_is_a_sentence(desk: Desk, cut: int) -> None:
 
 def test_damage_in_the_middle_keeps_what_was_landed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows before the damage have been committed; the sentence names the file."""
-    monkeypatch.setattr("ingest.collectors.slices.SLICE_RECORDS", 2_048)
+    monkeypatch.setattr("ingest.slices.SLICE_RECORDS", 2_048)
     path = write(
         desk,
         f"SELECT 'e' || range AS event_id, 's' AS source, 'm' AS model, {AT} AS occurred_at, hash(range)::VARCHAR AS trace_id FROM range(20000)",
@@ -168,11 +168,11 @@ def test_damage_in_the_middle_keeps_what_was_landed(desk: Desk, monkeypatch: pyt
 
 def test_slices_are_row_ranges(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each commits its own position; a file read again is a no-op, a replaced one is read from its start."""
-    monkeypatch.setattr("ingest.collectors.slices.SLICE_RECORDS", 3)
+    monkeypatch.setattr("ingest.slices.SLICE_RECORDS", 3)
     sql = "SELECT 'e' || range AS event_id, 's' AS source, 'm' AS model, {} AS occurred_at, range - {} AS output_tokens FROM range(8)"
     path = write(desk, sql.format(AT, 1))
     assert (desk.read(path).landed, desk.rejections("record", "reason")) == (7, [(1, "negative")])
-    assert desk.ledger.session().rows("SELECT position_start, position_end FROM raw.batch ORDER BY batch_no") == [
+    assert [batch[:2] for batch in desk.batches()] == [
         (0, 3),
         (3, 6),
         (6, 8),

@@ -11,9 +11,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ingest.collectors.slices import RECORD_BYTES_MAX
 from ingest.formats import redaction
 from ingest.rejections import BYTES_MAX, KEEP_DAYS, expire
+from ingest.slices import RECORD_BYTES_MAX
 from tests.unit.ingest.desk import Desk, event, lines
 
 SECRET = "my doctor says"

@@ -83,14 +83,14 @@ def test_absent_measurements_are_unknown(desk: Desk) -> None:
     assert landed["active_ppm"] is None
 
 
-def test_mig_slices_of_a_gpu_are_devices_of_their_own(desk: Desk) -> None:
+def test_mig_slices_of_a_gpu_are_devices_of_their_own(fresh_desk: Desk) -> None:
     """And a device seen in two places is one device with two series."""
-    desk.hand_in(
+    fresh_desk.hand_in(
         sample(mig_profile="1g.10gb"),
         sample(mig_profile="3g.40gb"),
         sample("2026-10-15T11:00:01Z", mig_profile="3g.40gb", pod="other"),
         format_name="gpu",
     )
 
-    assert (desk.count("raw.gpu_device"), desk.count("raw.gpu_series")) == (2, 3)
-    assert desk.samples("mig_profile", "pod") == [("1g.10gb", ""), ("3g.40gb", ""), ("3g.40gb", "other")]
+    assert (fresh_desk.count("raw.gpu_device"), fresh_desk.count("raw.gpu_series")) == (2, 3)
+    assert fresh_desk.samples("mig_profile", "pod") == [("1g.10gb", ""), ("3g.40gb", ""), ("3g.40gb", "other")]

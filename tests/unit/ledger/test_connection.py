@@ -28,20 +28,23 @@ def ledger(path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-@pytest.mark.parametrize("statement", [
-    "SELECT * FROM read_text('{outside}')",
-    "COPY item TO '{outside}.csv'",
-    "ATTACH '{outside}.duckdb' AS other",
-    "CREATE TABLE copied AS FROM read_csv('{outside}')",
-    "EXPORT DATABASE '{outside}.export'",
-    "SELECT * FROM glob('{outside}*')",
-    "INSTALL httpfs",
-    "LOAD httpfs",
-    "SET enable_external_access = true",
-    "SET allowed_directories = ['/']",
-    "SET temp_directory = '/tmp'",
-    "RESET lock_configuration",
-])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM read_text('{outside}')",
+        "COPY item TO '{outside}.csv'",
+        "ATTACH '{outside}.duckdb' AS other",
+        "CREATE TABLE copied AS FROM read_csv('{outside}')",
+        "EXPORT DATABASE '{outside}.export'",
+        "SELECT * FROM glob('{outside}*')",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET enable_external_access = true",
+        "SET allowed_directories = ['/']",
+        "SET temp_directory = '/tmp'",
+        "RESET lock_configuration",
+    ],
+)
 def test_sql_reaches_nothing_outside(ledger: Ledger, tmp_path: Path, statement: str) -> None:
     """Files, other databases, extensions and the configuration are out of reach of SQL."""
     outside = tmp_path / "outside"
@@ -135,7 +138,9 @@ def test_times_are_naive_utc_inside_and_aware_outside(ledger: Ledger) -> None:
     india = datetime(2026, 10, 1, 5, 30, 0, 123456, tzinfo=timezone(timedelta(hours=5, minutes=30)))
 
     assert session.row("SELECT $at::TIMESTAMP, $at::TIMESTAMP::VARCHAR", {"at": india}) == (
-        datetime(2026, 10, 1, 0, 0, 0, 123456, tzinfo=UTC), "2026-10-01 00:00:00.123456")
+        datetime(2026, 10, 1, 0, 0, 0, 123456, tzinfo=UTC),
+        "2026-10-01 00:00:00.123456",
+    )
 
 
 def test_times_without_zone_are_refused(ledger: Ledger) -> None:

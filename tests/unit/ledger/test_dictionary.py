@@ -34,11 +34,15 @@ def test_numbers_of_a_failed_transaction_are_free_again(ledger: Ledger) -> None:
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(names=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6), max_size=8))
+@given(
+    names=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6), max_size=8)
+)
 def test_any_text_is_a_name(ledger: Ledger, names: list[str]) -> None:
     """Whatever letters or quotes a name has, it gets one number and reads back as written."""
     with ledger.transaction() as session:
         given_numbers = numbers(session, "book.model", names)
 
         assert given_numbers.keys() == set(names)
-        assert {row[0]: row[1] for row in session.rows("SELECT model_id, model_no FROM book.model")}.items() >= given_numbers.items()
+        assert {
+            row[0]: row[1] for row in session.rows("SELECT model_id, model_no FROM book.model")
+        }.items() >= given_numbers.items()

@@ -38,8 +38,12 @@ migrations.migrate(connection.Ledger(Path(sys.argv[1])), Clock())
 
 def tables(ledger: Ledger) -> list[tuple[str, str, str]]:
     """Every column of every table of a ledger."""
-    return [(str(row[0]), str(row[1]), str(row[2])) for row in ledger.session().rows(
-        "SELECT table_schema || '.' || table_name, column_name, data_type FROM information_schema.columns ORDER BY ALL")]
+    return [
+        (str(row[0]), str(row[1]), str(row[2]))
+        for row in ledger.session().rows(
+            "SELECT table_schema || '.' || table_name, column_name, data_type FROM information_schema.columns ORDER BY ALL"
+        )
+    ]
 
 
 def test_a_new_ledger_gets_every_migration_once(tmp_path: Path) -> None:
@@ -48,7 +52,8 @@ def test_a_new_ledger_gets_every_migration_once(tmp_path: Path) -> None:
         assert migrate(ledger, FrozenClock()) == len(available())
         assert migrate(ledger, FrozenClock()) == 0
         assert ledger.session().rows("SELECT version, name, applied_at FROM ledger.migration ORDER BY version") == [
-            (version, name, START) for version, name, _ in available()]
+            (version, name, START) for version, name, _ in available()
+        ]
 
 
 def test_versions_ascend_without_a_gap() -> None:
@@ -73,7 +78,9 @@ def test_every_table_says_what_it_holds(tmp_path: Path) -> None:
         assert ledger.session().rows("SELECT schema_name, table_name FROM duckdb_tables() WHERE comment IS NULL") == []
 
 
-@pytest.mark.parametrize("stem", ["ledger", "raw", "book", "metering", "export", "information_schema", "temp", "main", "it's"])
+@pytest.mark.parametrize(
+    "stem", ["ledger", "raw", "book", "metering", "export", "information_schema", "temp", "main", "it's"]
+)
 def test_any_file_name_is_a_ledgers(tmp_path: Path, stem: str) -> None:
     """A ledger may be called like one of its own schemas or of the database's."""
     with Ledger(tmp_path / f"{stem}.duckdb") as ledger:
@@ -101,7 +108,10 @@ def test_a_kill_in_the_middle_leaves_a_usable_ledger(tmp_path: Path) -> None:
 
 def test_a_migration_that_fails_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Statements before the failing one are undone with it, and earlier migrations stay."""
-    broken = [*available(), (len(available()), "broken", "CREATE SCHEMA later; CREATE TABLE later.a (n INTEGER); SELECT nonsense")]
+    broken = [
+        *available(),
+        (len(available()), "broken", "CREATE SCHEMA later; CREATE TABLE later.a (n INTEGER); SELECT nonsense"),
+    ]
     monkeypatch.setattr(migrations, "available", lambda: broken)
 
     with Ledger(tmp_path / "l.duckdb") as ledger:
@@ -126,7 +136,9 @@ def test_a_newer_ledger_says_to_upgrade(tmp_path: Path) -> None:
 
         assert tables(ledger) == before
     newest = available()[-1][0]
-    assert f"{path}: this ledger is at schema 9000, and this program knows up to {newest}; upgrade apportion" in str(refused.value)
+    assert f"{path}: this ledger is at schema 9000, and this program knows up to {newest}; upgrade apportion" in str(
+        refused.value
+    )
 
 
 def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
@@ -136,7 +148,9 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
         theirs.execute("CREATE TABLE sale AS SELECT 1 AS n")
 
     with Ledger(path) as ledger:
-        with pytest.raises(LedgerError, match=r"theirs\.duckdb: this database was not made by apportion; point --ledger"):
+        with pytest.raises(
+            LedgerError, match=r"theirs\.duckdb: this database was not made by apportion; point --ledger"
+        ):
             migrate(ledger, FrozenClock())
 
         assert tables(ledger) == [("main.sale", "n", "INTEGER")]

@@ -42,7 +42,9 @@ def written(path: Path) -> bytes:
 
 def test_a_second_process_is_told_who_has_it_and_what_to_do(path: Path) -> None:
     """The holder's process id and both ways out stand in the message, and the holder's files stay."""
-    with subprocess.Popen([sys.executable, "-c", HOLD_OPEN, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD_OPEN, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"open\n"
         spool = path.with_name("apportion.duckdb.work") / "spool"
@@ -66,8 +68,13 @@ def test_a_damaged_file_says_so_and_names_the_way_out(path: Path, damage: str) -
     whole = written(path)
     flipped = bytearray(whole)
     flipped[20_000:-20_000:97] = bytes(byte ^ 0xFF for byte in whole[20_000:-20_000:97])
-    contents = {"text": b"event_id,model\n" * 1000, "empty": b"", "flipped": bytes(flipped),
-                "cut in the header": whole[:3000], "cut in half": whole[: len(whole) // 2]}
+    contents = {
+        "text": b"event_id,model\n" * 1000,
+        "empty": b"",
+        "flipped": bytes(flipped),
+        "cut in the header": whole[:3000],
+        "cut in half": whole[: len(whole) // 2],
+    }
     path.write_bytes(contents[damage])
 
     with pytest.raises(LedgerError) as refused, Ledger(path) as opened:
@@ -93,12 +100,15 @@ def test_a_file_of_a_newer_duckdb_says_to_upgrade(path: Path) -> None:
     assert str(path) in str(refused.value)
 
 
-@pytest.mark.parametrize(("error", "advice"), [
-    (duckdb.IOException('IO Error: Could not write file "x.wal": No space left on device'), "Free some space"),
-    (OSError(errno.ENOSPC, "No space left on device"), "Free some space"),
-    (PermissionError(errno.EACCES, "Permission denied"), "give this user read and write access"),
-    (duckdb.OutOfMemoryException("Out of Memory Error: failed to pin block"), "Free memory"),
-])
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (duckdb.IOException('IO Error: Could not write file "x.wal": No space left on device'), "Free some space"),
+        (OSError(errno.ENOSPC, "No space left on device"), "Free some space"),
+        (PermissionError(errno.EACCES, "Permission denied"), "give this user read and write access"),
+        (duckdb.OutOfMemoryException("Out of Memory Error: failed to pin block"), "Free memory"),
+    ],
+)
 def test_trouble_with_the_machine_says_what_to_do(error: Exception, advice: str) -> None:
     """A full disk, missing permission and exhausted memory each name the file and the next step."""
     said = str(translated(error, Path("a.duckdb")))

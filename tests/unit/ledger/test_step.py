@@ -48,9 +48,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with Ledger(tmp_path / "l.duckdb") as opened:
         migrate(opened, FrozenClock())
         with opened.transaction() as session:
-            session.do("CREATE SCHEMA work; CREATE TABLE work.names (name VARCHAR);"
-                       "CREATE TABLE work.source (charge_period_start TIMESTAMP, name VARCHAR, n BIGINT);"
-                       "CREATE TABLE work.tally (charge_period_start TIMESTAMP, name VARCHAR, n BIGINT)")
+            session.do(
+                "CREATE SCHEMA work; CREATE TABLE work.names (name VARCHAR);"
+                "CREATE TABLE work.source (charge_period_start TIMESTAMP, name VARCHAR, n BIGINT);"
+                "CREATE TABLE work.tally (charge_period_start TIMESTAMP, name VARCHAR, n BIGINT)"
+            )
             for hour in range(-1, 3):
                 session.do("INSERT INTO work.source VALUES ($at, 'a', $n)", {"at": START + hour * HOUR, "n": hour})
         yield opened
@@ -74,23 +76,36 @@ def test_a_header_says_everything_about_its_query() -> None:
     query = parse(STEP, "tally.sql")
 
     assert (query.kind, query.name, query.grain, query.reads, query.params, query.window) == (
-        "step", "work.tally", ("charge_period_start", "name"), ("work.source",), ("period_start", "period_end", "factor"),
-        "charge_period_start")
+        "step",
+        "work.tally",
+        ("charge_period_start", "name"),
+        ("work.source",),
+        ("period_start", "period_end", "factor"),
+        "charge_period_start",
+    )
     assert query.why == "A test needs a table that is filled in two lines of explanation."
     assert parse(WHOLE, "names.sql").params == ()
     assert parse(WHOLE, "names.sql").window is None
     assert parse(AUDIT, "audit.sql").kind == "audit"
 
 
-@pytest.mark.parametrize("header", [
-    "", "SELECT 1", "-- step: work.tally\n", "-- a comment\n-- step: work.tally",
-    STEP.replace("-- reads:  work.source\n", ""),
-    STEP.replace("-- reads:", "-- writes:"),
-    STEP.replace("-- why:", "-- note: x\n-- why:"),
-    STEP.replace("-- grain:  charge_period_start, name", "-- grain:  charge_period_start\n-- grain:  name"),
-    STEP.replace("-- grain:  charge_period_start, name\n-- reads:  work.source", "-- reads:  work.source\n-- grain:  name"),
-    AUDIT.replace("-- audit:", "-- step:"),
-])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "SELECT 1",
+        "-- step: work.tally\n",
+        "-- a comment\n-- step: work.tally",
+        STEP.replace("-- reads:  work.source\n", ""),
+        STEP.replace("-- reads:", "-- writes:"),
+        STEP.replace("-- why:", "-- note: x\n-- why:"),
+        STEP.replace("-- grain:  charge_period_start, name", "-- grain:  charge_period_start\n-- grain:  name"),
+        STEP.replace(
+            "-- grain:  charge_period_start, name\n-- reads:  work.source", "-- reads:  work.source\n-- grain:  name"
+        ),
+        AUDIT.replace("-- audit:", "-- step:"),
+    ],
+)
 def test_a_wrong_header_names_its_file_and_what_is_expected(header: str) -> None:
     """A field that is missing, doubled, unknown or out of order is refused before anything runs."""
     with pytest.raises(ValueError, match=r"tally\.sql: header has .* expected"):
@@ -100,9 +115,15 @@ def test_a_wrong_header_names_its_file_and_what_is_expected(header: str) -> None
 def test_a_run_fills_the_window_and_nothing_beside_it(ledger: Ledger) -> None:
     """Rows outside the period stay as they were, whatever runs inside it."""
     with ledger.transaction() as session:
-        session.do("INSERT INTO work.tally VALUES ($before, 'kept', 1), ($inside, 'stale', 2), ($last, 'stale', 3), ($after, 'kept', 4)",
-                   {"before": START - timedelta(microseconds=1), "inside": START,
-                    "last": PERIOD.end - timedelta(microseconds=1), "after": PERIOD.end})
+        session.do(
+            "INSERT INTO work.tally VALUES ($before, 'kept', 1), ($inside, 'stale', 2), ($last, 'stale', 3), ($after, 'kept', 4)",
+            {
+                "before": START - timedelta(microseconds=1),
+                "inside": START,
+                "last": PERIOD.end - timedelta(microseconds=1),
+                "after": PERIOD.end,
+            },
+        )
     fill(ledger)
 
     assert tallies(ledger) == [(-1, "kept", 1), (0, "a", 0), (1, "a", 10), (2, "kept", 4)]
@@ -115,8 +136,10 @@ def test_running_again_changes_nothing(ledger: Ledger) -> None:
     fill(ledger)
 
     assert tallies(ledger) == once == [(0, "a", 0), (1, "a", 10)]
-    assert ledger.session().rows("SELECT step, period_start, period_end, row_count, finished_at FROM ledger.step_run") == [
-        ("work.tally", PERIOD.start, PERIOD.end, 2, START)] * 2
+    assert (
+        ledger.session().rows("SELECT step, period_start, period_end, row_count, finished_at FROM ledger.step_run")
+        == [("work.tally", PERIOD.start, PERIOD.end, 2, START)] * 2
+    )
 
 
 def test_a_table_without_time_is_rebuilt_whole(ledger: Ledger) -> None:
@@ -160,7 +183,11 @@ def test_an_audit_that_finds_rows_keeps_nothing(ledger: Ledger) -> None:
     with pytest.raises(AuditFailed) as refused:
         fill(ledger, factor=-1)
 
-    assert (refused.value.step, refused.value.audit, refused.value.rows) == ("work.tally", "no_tally_is_negative", (("a", -1),))
+    assert (refused.value.step, refused.value.audit, refused.value.rows) == (
+        "work.tally",
+        "no_tally_is_negative",
+        (("a", -1),),
+    )
     assert tallies(ledger) == [(0, "a", 0), (1, "a", 10)]
     assert ledger.session().value("SELECT count(*) FROM ledger.step_run") == 1
 
@@ -185,7 +212,9 @@ def test_a_step_that_cannot_run_keeps_nothing(ledger: Ledger) -> None:
     assert tallies(ledger) == [(0, "a", 0), (1, "a", 10)]
 
 
-@pytest.mark.parametrize("folder", [("metering", "sql"), ("metering", "audits"), ("attribution", "sql"), ("attribution", "audits")])
+@pytest.mark.parametrize(
+    "folder", [("metering", "sql"), ("metering", "audits"), ("attribution", "sql"), ("attribution", "audits")]
+)
 def test_every_query_of_the_product_has_a_right_header(folder: tuple[str, str]) -> None:
     """Each file parses, is named after what it fills or protects, and is one kind per folder."""
     queries = load(*folder)

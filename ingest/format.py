@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ingest.collectors.slices import Record
 from ingest.kinds import Kind
+from ingest.slices import Record
 
 Ending = Literal["more", "last", "all"]
 """What comes after the data: more of the stream, its end, or something else, so that all of it has to be taken."""
