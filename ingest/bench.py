@@ -42,19 +42,16 @@ class Bench:
             self.session.do("SET VARIABLE record_numbers = []::BIGINT[]")
             self.session.do(
                 "CREATE TEMP TABLE known_series (series_key VARCHAR, series_no INTEGER, source_no INTEGER, fault VARCHAR, "
-                "dropped_tags BIGINT, learned INTEGER)"
+                "dropped_tags BIGINT)"
             )
         elif tags != self._tags:
             self.session.do("DELETE FROM known_series")
         self._tags = tags
 
-    def known(self) -> int:
-        """How many combinations the session remembers, starting over where they are too many."""
-        known = int(self.session.value("SELECT count(*) FROM known_series"))
-        if known <= KNOWN_SERIES_MAX:
-            return known
-        self.session.do("DELETE FROM known_series")
-        return 0
+    def forget_too_many(self) -> None:
+        """Start over where the session remembers too many combinations."""
+        if int(self.session.value("SELECT count(*) FROM known_series")) > KNOWN_SERIES_MAX:
+            self.session.do("DELETE FROM known_series")
 
     def read_as(self, view: str) -> None:
         """Point `incoming` at the spool as it is written now."""

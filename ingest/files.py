@@ -10,8 +10,8 @@ from pathlib import Path
 from apportion.domain.clock import Clock
 from apportion.domain.errors import InputError, LedgerError
 from apportion.ledger.connection import Ledger, Session
-from ingest.bench import Bench
 from ingest import slices
+from ingest.bench import Bench
 from ingest.collectors.cutting import Position
 from ingest.collectors.files import FileCollector, stream_name
 from ingest.format import Format

@@ -3,10 +3,9 @@
 The clean path is one INSERT over the spooled slice, and a check that it met no id twice. Only where counts disagree is
 anything classified:
 
-1. land every sound record whose dimensions are known (one pass over the slice);
-2. fewer than were sent: learn the new dimension combinations and land their records (a second pass); where the slice
-   before brought new ones, they are learned first, and one pass lands all;
-3. still fewer: number the records and say why each of the others did not land (a third pass);
+1. decode the slice once, and learn the dimension combinations that are new;
+2. land every sound record in one INSERT;
+3. fewer than were sent: number the records and say why each of the others did not land (a second pass);
 4. an id met twice, in the slice or within the two hours around it: undo, and land again with a verdict for every record;
 5. bytes that are no records at all and upset the count: sift them out one by one, and land the rest.
 
@@ -60,7 +59,6 @@ class Lander:
         self._bench, self._keeps_bench = bench or Bench(ledger, self._kind), bench is not None
         self._bench.prepare(rules.tags)
         self._replacing: tuple[int, ...] = ()
-        self._expects_new = True
 
     def close(self) -> None:
         """Remove the spool, unless the bench is somebody's who goes on using it."""
@@ -173,13 +171,8 @@ class Lander:
         session.do("SET VARIABLE record_numbers = $numbers::BIGINT[]", {"numbers": list(piece.numbers)})
 
     def _optimistically(self, session: Session, records: int) -> Outcome:
-        batch = session.value("SELECT getvariable('batch_no')")
-        learned = self._expects_new and self._learn_series(session)
-        landed = session.do(self._kind.sql("land"), {"first": 0, "last": batch})
-        if landed < records and not self._expects_new:
-            learned = self._learn_series(session)
-            landed += session.do(self._kind.sql("land"), {"first": batch, "last": batch}) if learned else 0
-        self._expects_new = learned
+        self._take(session)
+        landed = session.do(self._kind.sql("land"))
         outcome = Outcome(received=landed, landed=landed)
         if landed:
             counted, first, last, outcome.skewed = session.row(self._kind.sql("batch"))
@@ -193,7 +186,7 @@ class Lander:
         return outcome
 
     def _carefully(self, session: Session) -> Outcome:
-        self._learn_series(session)
+        self._take(session)
         session.do("SET VARIABLE careful = true")
         session.do(self._kind.sql("staged"))
         written = session.do(self._kind.sql("careful"))
@@ -212,16 +205,17 @@ class Lander:
             skewed=skewed,
         )
 
-    def _learn_series(self, session: Session) -> bool:
-        """Number and judge combinations of dimensions that the session has not met. Returns: whether there were any."""
+    def _take(self, session: Session) -> None:
+        """Decode the slice, and learn the combinations of dimensions that the session has not met."""
+        session.do(self._kind.sql("taken"))
+        self._bench.forget_too_many()
         if not session.do(self._kind.sql("fresh")):
-            return False
+            return
         session.do(self._kind.sql("series_judged"))
         if self._kind.name == "usage":
             models = session.rows("SELECT DISTINCT model FROM judged_series WHERE fault IS NULL")
             dictionary.numbers(session, "book.model", [row[0] for row in models])
         session.do(self._kind.sql("series"))
-        return True
 
     def _record(
         self, session: Session, piece: Slice, outcome: Outcome, rejections: list[Rejection], evidence: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,10 +97,13 @@ def sift_lines(data: bytes) -> tuple[Record, ...]:
     return tuple(found)
 
 
+_BLANK = re.compile(rb"\n[\n\r \t]")
+
+
 def count_lines(data: bytes) -> int:
     """How many lines are not blank."""
     ends = data.count(b"\n") + (not data.endswith(b"\n"))
-    if b"\n\n" in data or b"\n\r" in data or b"\n " in data or b"\n\t" in data or data[:1].isspace() or not data:
+    if _BLANK.search(data) or data[:1].isspace() or not data:
         return sum(1 for _ in split_lines(data))
     return ends
 

@@ -1,6 +1,22 @@
--- Distinct places of devices among the incoming samples that the session has not met yet, as JSON text of the values.
+-- Distinct places of devices of the slice that the session has not met yet, as JSON text of the values:
+-- a series key is those texts, joined by a character that JSON text cannot hold.
 CREATE OR REPLACE TEMP TABLE fresh_series AS
-SELECT series_key, gpu_uuid, mig_profile, gpu, cluster, node, deployment, namespace, pod, container, count(*) AS records
-FROM decoded_gpu('incoming')
-WHERE series_key NOT IN (SELECT series_key FROM known_series)
-GROUP BY ALL
+WITH fresh AS (
+    SELECT series_key, string_split(series_key, chr(31)) AS parts, count(*) AS records
+    FROM taken
+    WHERE series_key NOT IN (SELECT series_key FROM known_series)
+    GROUP BY series_key
+)
+SELECT
+    series_key,
+    nullif(parts[1], '') AS gpu_uuid,
+    nullif(parts[2], '') AS mig_profile,
+    nullif(parts[3], '') AS gpu,
+    nullif(parts[4], '') AS cluster,
+    nullif(parts[5], '') AS node,
+    nullif(parts[6], '') AS deployment,
+    nullif(parts[7], '') AS namespace,
+    nullif(parts[8], '') AS pod,
+    nullif(parts[9], '') AS container,
+    records
+FROM fresh

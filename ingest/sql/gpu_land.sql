@@ -1,5 +1,4 @@
--- The optimistic landing: every sound sample whose series is known, in one INSERT. $first and $last bound the batch that
--- learned the series, so that a second pass lands only what the first could not place.
+-- The optimistic landing: every sound sample whose series is known, in one INSERT.
 INSERT INTO raw.gpu_sample BY NAME
 SELECT
     decoded.claimed_at AS sampled_at,
@@ -13,6 +12,6 @@ SELECT
     decoded.power AS power_milliwatts,
     decoded.energy AS energy_millijoules,
     getvariable('batch_no') AS batch_no
-FROM decoded_gpu('incoming') AS decoded
+FROM taken AS decoded
 JOIN known_series AS series ON series.series_key = decoded.series_key AND series.series_no IS NOT NULL
-WHERE decoded.sound AND series.learned BETWEEN $first AND $last
+WHERE decoded.sound

@@ -22,8 +22,8 @@ FROM (
 ) AS fresh;
 
 INSERT INTO known_series
-SELECT numbered.series_key, series.gpu_series_no, series.device_no, NULL, 0, getvariable('batch_no')
+SELECT numbered.series_key, series.gpu_series_no, series.device_no, NULL, 0
 FROM numbered_series AS numbered
 JOIN raw.gpu_series AS series USING (device_no, gpu, cluster, node, deployment, namespace, pod, container)
 UNION ALL
-SELECT series_key, NULL, NULL, fault, 0, getvariable('batch_no') FROM judged_series WHERE fault IS NOT NULL;
+SELECT series_key, NULL, NULL, fault, 0 FROM judged_series WHERE fault IS NOT NULL;

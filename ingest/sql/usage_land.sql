@@ -1,5 +1,4 @@
--- The optimistic landing: every sound row whose series is known, in one INSERT. $first and $last bound the batch that
--- learned the series, so that a second pass lands only what the first could not place.
+-- The optimistic landing: every sound record whose series is known, in one INSERT.
 INSERT INTO raw.usage_event BY NAME
 SELECT
     series.source_no AS source_no,
@@ -19,6 +18,6 @@ SELECT
     decoded.duration AS duration_us,
     decoded.queued AS queue_us,
     getvariable('batch_no') AS batch_no
-FROM decoded_usage('incoming') AS decoded
+FROM taken AS decoded
 JOIN known_series AS series ON series.series_key = decoded.series_key AND series.series_no IS NOT NULL
-WHERE decoded.sound AND series.learned BETWEEN $first AND $last
+WHERE decoded.sound

@@ -48,8 +48,8 @@ FROM (
 ) AS fresh;
 
 INSERT INTO known_series
-SELECT numbered.series_key, series.series_no, series.source_no, NULL, numbered.dropped_tags, getvariable('batch_no')
+SELECT numbered.series_key, series.series_no, series.source_no, NULL, numbered.dropped_tags
 FROM numbered_series AS numbered
 JOIN raw.series AS series USING (source_no, model_no, caller_no, provider, cluster, deployment, replica, status, usage_quality, tier, language, region)
 UNION ALL
-SELECT series_key, NULL, NULL, fault, 0, getvariable('batch_no') FROM judged_series WHERE fault IS NOT NULL;
+SELECT series_key, NULL, NULL, fault, 0 FROM judged_series WHERE fault IS NOT NULL;

@@ -22,7 +22,7 @@ from tests.unit.ingest import contract
 from tests.unit.ingest.desk import NOON, RULES, Desk, lines
 
 NUMBERS = count()
-MODERATE = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+MODERATE = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ def corrupted(draw: st.DrawFn) -> list[bytes]:
     return found
 
 
-@settings(MODERATE, max_examples=25)
+@settings(MODERATE, max_examples=15)
 @given(corrupted())
 def test_good_lines_land_and_each_bad_one_is_quarantined_once(desk: Desk, given_: list[bytes]) -> None:
     """With its exact line, record number and digest; the SQL's verdict is the contract's, row by row and value by value."""

@@ -94,7 +94,9 @@ def test_the_same_id_with_other_content_is_a_conflict(desk: Desk) -> None:
     apart = desk.hand_in(*other)
     assert (apart.conflicts, apart.received, desk.events()) == (len(CHANGES), len(CHANGES), before)
 
-    together = desk.hand_in(*(record | {"source": "again"} for pair in zip(first, other, strict=True) for record in pair))
+    together = desk.hand_in(
+        *(record | {"source": "again"} for pair in zip(first, other, strict=True) for record in pair)
+    )
     assert (together.conflicts, together.landed) == (len(CHANGES), len(CHANGES))
     assert [row | {"source": "litellm"} for row in desk.events() if row["source"] == "again"] == before
 
@@ -310,9 +312,9 @@ def test_a_session_that_met_too_many_dimensions_starts_over(desk: Desk, monkeypa
     """What it forgets it learns again: nothing lands twice, nothing is missed, numbers stay the same."""
     known = desk.count("raw.series")
     monkeypatch.setattr("ingest.bench.KNOWN_SERIES_MAX", 3)
-    monkeypatch.setattr("ingest.collectors.cutting.SLICE_RECORDS", 4)
-    outcome = desk.hand_in(*(event(f"e{number:02d}", principal=f"key-{number % 7}") for number in range(40)))
+    monkeypatch.setattr("ingest.collectors.cutting.SLICE_RECORDS", 5)
+    outcome = desk.hand_in(*(event(f"e{number:02d}", principal=f"key-{number % 7}") for number in range(20)))
 
-    assert (outcome.landed, outcome.received) == (40, 40)
-    assert desk.events("event_id", "principal") == [(f"e{number:02d}", f"key-{number % 7}") for number in range(40)]
+    assert (outcome.landed, outcome.received) == (20, 20)
+    assert desk.events("event_id", "principal") == [(f"e{number:02d}", f"key-{number % 7}") for number in range(20)]
     assert desk.count("raw.series") - known == 7

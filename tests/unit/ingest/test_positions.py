@@ -63,7 +63,7 @@ def test_a_torn_last_line_waits(desk: Desk) -> None:
     assert (desk.read(path).landed, desk.notes) == (1, [])
 
 
-@pytest.mark.parametrize("cut", [1, 8, 30, 200])
+@pytest.mark.parametrize("cut", [8, 200])
 @pytest.mark.parametrize("how", ["gzip", "zstd"])
 def test_a_file_cut_short_lands_what_is_whole_and_says_so(desk: Desk, how: str, cut: int) -> None:
     """A half-copied archive: records before the cut land, the note says that it is cut, and the whole file brings the rest."""
