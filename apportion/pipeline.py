@@ -91,10 +91,9 @@ class Pipeline:
 
     @property
     def rules(self) -> Rules:
-        """What file ingest believes: an explicit backfill reaches back to the ledger's epoch, or to `metered_from`."""
-        ledger = self.config.ledger
+        """What file ingest believes: an explicit backfill reaches back to the ledger's epoch."""
         return Rules(
-            oldest=max(ledger.epoch, ledger.metered_from or ledger.epoch),
+            oldest=self.config.ledger.epoch,
             tags=self.config.tag_allow_list,
             sample_hold=timedelta(microseconds=self.config.policy.sample_hold_us),
         )
