@@ -129,16 +129,15 @@ def assert_equals_file(folder: Path) -> None:
         assert [start for start, _ in ranges] == [0, *(end for _, end in ranges[:-1])]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_at_any_instant_nothing_is_lost_or_doubled(folder: Path, seed: int) -> None:
-    """Six times each, `kill -9` at a random instant of a run of many slices; then the command runs again, and all is there once."""
-    chance = random.Random(seed)
+def test_killed_at_any_instant_nothing_is_lost_or_doubled(folder: Path) -> None:
+    """Ten times `kill -9` at a random instant of a run of many slices; then the command runs again, and all is there once."""
+    chance = random.Random(7)
     arguments = ["ingest", "events.ndjson", "--json"]
-    waiting = [driver(folder, arguments, slice_records=150) for _ in range(6)]
+    waiting = [driver(folder, arguments, slice_records=150) for _ in range(10)]
     killed = 0
     for process in waiting:
         try:
-            started(process).wait(timeout=chance.uniform(0.01, 0.9))
+            started(process).wait(timeout=chance.uniform(0.01, 0.7))
         except subprocess.TimeoutExpired:
             process.kill()
             killed += 1

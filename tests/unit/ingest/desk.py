@@ -61,6 +61,8 @@ class Desk:
 
     Attributes:
         notes: what was said about the file handed in last.
+        formats: by the names they are asked for.
+        rules: what is believed.
     """
 
     def __init__(
@@ -72,7 +74,8 @@ class Desk:
         self.notes: list[str] = []
         self._benches = {} if benches is None else benches
         self._files = 0
-        self._since = ledger.session().value("SELECT coalesce(max(batch_no), 0) FROM raw.batch")
+        others = "SELECT coalesce(max(batch_no), 0) FROM raw.batch"
+        self._since = 0 if benches is None else ledger.session().value(others)
 
     def file(self, data: bytes, name: str | None = None) -> Path:
         """Write a file; without a name, a new one."""

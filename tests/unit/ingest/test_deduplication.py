@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.unit.ingest.desk import Desk, event, sample
@@ -318,3 +320,16 @@ def test_a_session_that_met_too_many_dimensions_starts_over(desk: Desk, monkeypa
     assert (outcome.landed, outcome.received) == (20, 20)
     assert desk.events("event_id", "principal") == [(f"e{number:02d}", f"key-{number % 7}") for number in range(20)]
     assert desk.count("raw.series") - known == 7
+
+
+def test_tag_names_are_only_names(desk: Desk) -> None:
+    """Quotes, dots, slashes, wildcards and SQL in the name of an allowed tag find that tag and no other."""
+    names = ('a"b', "c.d", "e/f~g", "*", "$", "h'; --", "[0]", "ü", "")
+    desk.allow(*names)
+    desk.hand_in(
+        event("a", tags={name: f"v{number}" for number, name in enumerate(names)} | {"other": "x", "c": {"d": "x"}})
+    )
+
+    (tags,) = desk.events("tags")
+    assert json.loads(tags) == {name: f"v{number}" for number, name in enumerate(names)}
+    assert tags == json.dumps(dict(sorted(json.loads(tags).items())), ensure_ascii=False, separators=(",", ":"))
