@@ -57,7 +57,9 @@ effective_from = @START@
 # utilization = "capacity"             # instead of the policy's
 # capacity_per_gpu_hour = 40_000_000   # weighted tokens at the service level
 # owner = "search"                     # with charge_to = "owner" this team pays for all of it
-# match = { namespace = "serving", node = "gpu-*" }  # tells deployments of one model apart
+# match = { namespace = "serving", node = "gpu-*" }  # tells deployments of one model apart; all given must match:
+#                                      # cluster, replica, namespace of events; cluster, node, gpu_uuid, namespace, pod of samples
+# role = "both"                        # prefill | decode
 
 # [[model_aliases]]                    # names that requests use for a model
 # alias = "gpt-internal"
@@ -123,6 +125,8 @@ chargeback_dir = "chargeback"
 # columns.cache_read_tokens = "Cached"
 # columns.output_tokens = "Completion"
 # columns.duration_ms = { column = "Latency", unit = "s" }
+# columns.tier = { column = "Tier", default = "standard" }
+# delimiter = ";"                      # of CSV; a comma unless said
 # minus = { uncached_input_tokens = "cache_read_tokens" }  # cached tokens are inside the prompt count
 # constants = { model = "llama-3.1-70b" }
 # tags = { project = "Project" }

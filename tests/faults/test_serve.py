@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -82,7 +83,8 @@ def serving(fleet: tuple[Path, int]) -> Iterator[tuple[subprocess.Popen[str], Pa
         while fetch(f"http://127.0.0.1:{port}/readyz")[0] != 200:
             assert process.poll() is None, process.stdout.read() if process.stdout else ""
             assert time.monotonic() < deadline, "serve was not ready in time"
-            time.sleep(0.1)  # polling another process
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.1)  # or until it dies
         yield process, folder, port
     finally:
         if process.poll() is None:

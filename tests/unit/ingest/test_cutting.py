@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -47,7 +48,7 @@ def test_slices_are_the_stream(lines: list[bytes], ended: bool, cuts: list[int],
     """Positions follow one another, each line is in one slice, overlong ones are rejected by themselves, the rest is torn."""
     stream = b"\n".join(lines) + (b"\n" if ended and lines else b"")
     ends = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
-    found, cutter = slices_of([stream[a:b] for a, b in zip(ends, ends[1:], strict=False)], damaged=damaged)
+    found, cutter = slices_of([stream[a:b] for a, b in pairwise(ends)], damaged=damaged)
 
     at, record, line_ends = 0, 0, 0
     for piece in found:
