@@ -50,7 +50,7 @@ def show(report: IngestReport, *, json_wanted: bool) -> None:
     if outcome.dropped_tags:
         screen.print(f"  {outcome.dropped_tags:,} tag values were not on the allow-list and dropped")
     for note in report.notes:
-        screen.print(f"[yellow]note[/yellow] {note}")
+        screen.print(f"note {note}", markup=False)
     if outcome.rejected or outcome.conflicts:
         screen.print(
             "next: `apportion status` shows reasons and places; after a fix, `apportion ingest --replay-rejections`"
