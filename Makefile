@@ -6,7 +6,7 @@ PIP := $(RUN) pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint format golden wheel bench lowest lock clean
+.PHONY: help demo test check lint format golden wheel faults bench soak lowest lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,12 @@ wheel: $(VENV)/project ## build dist/*.whl, and test what is in it
 
 bench: $(VENV)/project ## how fast, as ratios against plain ways to do the same; B="--only ingest" for one
 	$(VENV)/bin/python tests/bench/run.py $(B)
+
+faults: $(VENV)/project ## rounds of kills, restarts and full disks with real processes; SEED=7 repeats one, ROUNDS=50 is the default
+	$(VENV)/bin/python tests/faults/storm/storm.py --rounds $(or $(ROUNDS),50) $(if $(SEED),--seed $(SEED))
+
+soak: $(VENV)/project ## ten minutes of steady traffic into `serve`: does its memory stay flat?
+	$(VENV)/bin/python tests/bench/soak.py $(B)
 
 lowest: $(VENV)-lowest/installed ## the suite against the lowest versions that pyproject.toml allows
 	$(VENV)-lowest/bin/python -m pytest -q --ignore=tests/architecture $(T)

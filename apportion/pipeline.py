@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
 from apportion.config.model import Config
+from apportion.config.sources import Source
 from apportion.domain.clock import Clock
 from apportion.domain.errors import InputError, UsageError
 from apportion.domain.period import Period
@@ -18,13 +19,14 @@ from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.migrations import migrate
 from attribution.attribute import attribute, reattribute
 from exporters import results
+from ingest import registry
+from ingest.bench import Bench
 from ingest.files import Progress, ingest_file
 from ingest.format import Format
-from ingest.formats.mapped import Mapped
-from ingest.formats.ndjson import Ndjson
-from ingest.kinds import KINDS
+from ingest.journal import forget_requests
 from ingest.outcome import Outcome
-from ingest.replay import replay
+from ingest.rejections import expire
+from ingest.replay import replay as replay_rejections
 from ingest.rules import Rules
 from metering.meter import MeterReport, meter
 
@@ -36,10 +38,12 @@ class IngestReport:
     Attributes:
         outcome: of all of them.
         notes: sentences about single files.
+        unreadable: a sentence for each file that could not be read, or not to its end.
     """
 
     outcome: Outcome = field(default_factory=Outcome)
     notes: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
 
 
 class Pipeline:
@@ -76,7 +80,7 @@ class Pipeline:
         """A format by the name that `--format` takes. Raises: UsageError naming those there are."""
         found = self.find_format(name)
         if found is None:
-            known = ", ".join([*KINDS, *(source.name for source in self.config.sources)])
+            known = ", ".join(registry.names(self.config.mappings))
             raise UsageError(
                 f"no format named {name!r}; there are {known}. Describe others as [[sources]] in the config."
             )
@@ -84,10 +88,7 @@ class Pipeline:
 
     def find_format(self, name: str) -> Format | None:
         """A format by name, or None."""
-        if name in KINDS:
-            return Ndjson(name, KINDS[name])
-        source = self.config.source(name)
-        return Mapped(source) if source else None
+        return registry.find(name, self.config.mappings)
 
     @property
     def rules(self) -> Rules:
@@ -101,30 +102,33 @@ class Pipeline:
     def ingest(
         self, paths: Sequence[Path], format_name: str, *, progress: Callable[[Path], Progress] | None = None
     ) -> IngestReport:
-        """Land files. One that cannot be read is noted and never stops the others.
-
-        Raises: InputError, after all of them were tried, when some could not be read.
-        """
+        """Land files. One that cannot be read is noted and never stops the others."""
         format_ = self.format(format_name)
-        report, unreadable = IngestReport(), []
-        for path in paths:
-            try:
-                outcome, notes = ingest_file(
-                    self.ledger, path, format_, self.rules, self.clock, progress=progress(path) if progress else None
-                )
-            except InputError as error:
-                unreadable.append(str(error))
-                continue
-            report.outcome.add(outcome)
-            report.notes += notes
-        if unreadable:
-            landed = f" {report.outcome.landed} events of the other files have landed." if report.outcome.landed else ""
-            raise InputError("\n".join(unreadable) + landed)
+        report, bench = IngestReport(), Bench(self.ledger, format_.kind)
+        try:
+            for path in paths:
+                told = progress(path) if progress else None
+                try:
+                    outcome, notes = ingest_file(
+                        self.ledger, path, format_, self.rules, self.clock, progress=told, bench=bench
+                    )
+                except InputError as error:
+                    report.unreadable.append(str(error))
+                    continue
+                report.outcome.add(outcome)
+                report.notes += notes
+        finally:
+            bench.close()
         return report
+
+    def live_rules(self, source: Source) -> Rules:
+        """What is believed of a source that reports as things happen: nothing too late, and only who it may speak for."""
+        late = timedelta(days=self.config.policy.late_limit_days)
+        return replace(self.rules, late=late, sources=source.accepts)
 
     def replay(self) -> IngestReport:
         """Try the quarantine again with the formats as they are now."""
-        outcome, notes = replay(self.ledger, self.find_format, self.rules, self.clock)
+        outcome, notes = replay_rejections(self.ledger, self.find_format, self.rules, self.clock)
         return IngestReport(outcome, notes)
 
     def sync(self) -> book.SyncReport:
@@ -151,6 +155,11 @@ class Pipeline:
             reattribute(session, self.clock, max_label_sets=limit)
         self.publish()
         return report
+
+    def forget(self) -> str:
+        """Let go of what is only kept for a time: bytes of rejections, answers to requests. Returns: what it came to."""
+        expired, forgotten = expire(self.ledger, self.clock), forget_requests(self.ledger, self.clock)
+        return f"{expired} rejections let go of their bytes, {forgotten} requests of their answers"
 
     def publish(self) -> Path:
         """Publish the results, for everyone who reads while the ledger is in use."""

@@ -36,6 +36,11 @@ GRACE_SECONDS: Final = 6 * 3600
 """How late a run may still start, after the machine slept or a long run held the thread; later ones are recorded as
 missed and left to the next due time."""
 
+LOOK_SECONDS: Final = 5.0
+"""How often the clock is held against the stopwatch."""
+JUMP_SECONDS: Final = 5.0
+"""A clock that gained or lost more than this in between was set: due times counted by the old one mean nothing any more."""
+
 log = logging.getLogger("apportion.schedule")
 
 Record = Callable[[str, str, str, datetime, float], None]
@@ -117,6 +122,23 @@ class Runner:
             log.exception("job %s ended %s, and that could not be recorded", self.job.name, outcome)
 
 
+class Drift:
+    """Notices when a clock was set, by a stopwatch that nobody can set."""
+
+    def __init__(self, clock: Clock, stopwatch: Callable[[], float]) -> None:
+        self._clock, self._stopwatch = clock, stopwatch
+        self._apart = self._now_apart()
+
+    def jumped(self) -> float:
+        """Seconds that the clock gained (negative: lost) beside the stopwatch since the last look, where that is a jump; else 0."""
+        apart = self._now_apart()
+        gained, self._apart = apart - self._apart, apart
+        return gained if abs(gained) > JUMP_SECONDS else 0.0
+
+    def _now_apart(self) -> float:
+        return self._clock.now().timestamp() - self._stopwatch()
+
+
 class Schedule:
     """Jobs at their times, until told to stop.
 
@@ -137,14 +159,31 @@ class Schedule:
             first = {} if job.every_seconds is None else {"next_run_time": clock.now()}
             self._scheduler.add_job(runner, trigger_of(job), id=job.name, name=job.name, **first)
 
-    def run_until(self, stop: threading.Event) -> None:
-        """Run jobs until the event is set; a run under way is finished, its retries are not."""
+    def run_until(self, stop: threading.Event, *, leaving: Callable[[], object] = lambda: None) -> None:
+        """Run jobs until the event is set; a run under way is finished, its retries are not.
+
+        Args:
+            stop: the event.
+            leaving: what else there is to end, while that run goes on.
+        """
+        drift = Drift(self._clock, time.monotonic)
         self._scheduler.start()
         try:
-            stop.wait()
+            while not stop.wait(LOOK_SECONDS):
+                if jump := drift.jumped():
+                    log.warning("the clock was set by %+.0f s; periodic jobs run now", jump)
+                    self.catch_up()
         finally:
             self._stopping.set()
+            leaving()
             self._scheduler.shutdown(wait=True)
+
+    def catch_up(self) -> None:
+        """Let every periodic job run now and count its period from here, and every daily one find its next time."""
+        for job in self._scheduler.get_jobs():
+            periodic = isinstance(job.trigger, IntervalTrigger)
+            now = self._clock.now()
+            job.modify(next_run_time=now if periodic else job.trigger.get_next_fire_time(None, now))
 
     def _missed(self, event: JobExecutionEvent) -> None:
         late = self._clock.now() - event.scheduled_run_time

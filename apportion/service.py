@@ -1,6 +1,16 @@
-"""`serve`: the pipeline on a schedule, with a page for scrapers, until told to stop.
+"""`serve`: records arrive, hours are metered on a schedule, scrapers are answered, until told to stop.
 
-Nothing here decides anything about money; it wires the schedule, the pipeline and the listener together.
+Nothing here decides anything about money; it wires the collectors, the schedule, the pipeline and the listeners together.
+
+Stopping, in this order:
+
+1. readiness says no, and requests that begin now are refused with Retry-After; *whoever sent them still has them*;
+2. requests under way are answered after their commit, for a bounded time; the port is let go of;
+3. each collector lands what it holds, in its own transactions, and leaves its source;
+4. the run under way is finished, and how everything fared is written down.
+
+A second signal ends the process wherever it is: *what was committed stays, and everything else is with its sender, or before
+the position that the ledger remembers*.
 """
 
 from __future__ import annotations
@@ -8,17 +18,21 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from apportion import __version__
-from apportion.domain.errors import ApportionError, LedgerError
+from apportion.domain.errors import ApportionError, LedgerBroken, LedgerError
 from apportion.domain.period import Period, month_of, next_month
+from apportion.health import HealthLog
+from apportion.intake import arriving
 from apportion.ledger.connection import read_only
+from apportion.listener import Listening, by_path, listen
 from apportion.pipeline import Pipeline
 from apportion.schedule import Job, Schedule, stopping_on_signals
 from exporters import chargeback
 from exporters.prometheus import Exposition
-from exporters.scrape import Serving, serve_in_thread
+from exporters.scrape import PATHS, Scrape
+from ingest.supervise import Supervisor
 
 log = logging.getLogger("apportion.service")
 
@@ -26,51 +40,111 @@ SETTLING_DAYS = 7
 """How long after its end a month's daily file is still written: late events may still reach it."""
 
 
+WATCH_SECONDS = 10.0
+"""How often it is written down how the sources fare."""
+
+FORGET_AT = time(3, 30)
+
+
 class Service:
     """A pipeline at work.
 
     Attributes:
         exposition: what scrapers read.
+        supervisor: of the sources.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+        self._arriving = arriving(pipeline)
+        self._log = HealthLog(pipeline.ledger)
+        self.supervisor = Supervisor(self._arriving.collectors, pipeline.clock)
         self.exposition = Exposition(pipeline.config.ledger.billing_currency, __version__)
+        self.exposition.resume(self._log.job_runs())
+        self._scrape = Scrape(self.exposition, self.readiness, self.troubles)
         self._published = False
         self._failure = ""
+        self._broken = ""
 
     def run_until(self, stop: threading.Event) -> None:
-        """Serve until the event is set; a run under way is finished first."""
-        config = self._pipeline.config
-        schedule = Schedule(
-            [
-                Job(name="meter", run=self.meter, every_seconds=config.schedule.meter_every_seconds),
-                Job(name="chargeback", run=self.chargeback, daily_at=config.schedule.chargeback_at),
-            ],
-            self._pipeline.clock,
-            self.record,
-        )
+        """Serve until the event is set. Raises: LedgerBroken when the ledger gave up; a new process can go on."""
+        schedule = self._schedule()
         self._show_what_stands()
-        listener = self.listen()
-        log.warning(
-            "serving /metrics on http://%s:%s, ledger %s", listener.host, listener.port, self._pipeline.ledger.path
-        )
-        try:
-            schedule.run_until(stop)
-        finally:
-            listener.close()
+        watched = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(watched, stop), name="watch", daemon=True)
+        with contextlib.ExitStack() as stack:  # unwound from the last to the first
+            stack.callback(self._arriving.app.close)
+            stack.callback(self.write_down)
+            stack.callback(watch.join)
+            stack.callback(watched.set)
+            stack.callback(self.supervisor.stop)
+            for listener in self.listen():
+                stack.callback(listener.close)
+                log.warning("listening on http://%s:%s", listener.host, listener.port)
+            stack.callback(self._drain)
+            self.supervisor.start()
+            watch.start()
+            log.warning("serving ledger %s", self._pipeline.ledger.path)
+            schedule.run_until(stop, leaving=stack.close)
+        if self._broken:
+            raise LedgerBroken(self._broken)
 
-    def listen(self) -> Serving:
-        """Answer scrapes from now on."""
+    def listen(self) -> list[Listening]:
+        """Answer scrapes and take records from now on."""
         http = self._pipeline.config.http
-        where = http.metrics_listen or http.listen
-        return serve_in_thread(where.host, where.port, self.exposition, self.readiness)
+        pages = dict.fromkeys(PATHS, self._scrape)
+        first = listen(http.listen.host, http.listen.port, by_path(pages, self._arriving.app))
+        if http.metrics_listen is None:
+            return [first]
+        try:
+            return [first, listen(http.metrics_listen.host, http.metrics_listen.port, self._scrape)]
+        except BaseException:
+            first.close()
+            raise
 
     def readiness(self) -> str:
-        """Why this is not ready; empty when it is."""
+        """Why this is not ready; empty when it is. A source that fails is no reason: the others are served."""
+        if self._arriving.app.draining:
+            return "stopping"
         if not self._published:
             return self._failure or "nothing has been published yet; the first metering run is under way"
         return self._failure
+
+    def troubles(self) -> str:
+        """Sources that fail, and why: for people who look at readiness; a line each."""
+        failing = [one for one in self.supervisor.conditions() if one.state == "failing"]
+        return "".join(
+            f"source {one.name} fails since {one.since:%Y-%m-%dT%H:%M:%SZ}: {one.last_error}\n" for one in failing
+        )
+
+    def write_down(self) -> None:
+        """Remember in the ledger how the sources fare and how requests were answered, and show it."""
+        answered = self._arriving.app.responses.drain()
+        try:
+            self.exposition.show(self._log.write(self.supervisor.conditions(), answered))
+        except LedgerError as error:
+            self._arriving.app.responses.restore(answered)
+            if isinstance(error, LedgerBroken):
+                self._broken = str(error)
+            log.warning("how the sources fare could not be written down: %s", error)
+
+    def _watch(self, done: threading.Event, stop: threading.Event) -> None:
+        while not done.wait(WATCH_SECONDS):
+            self.write_down()
+            if self._broken:
+                stop.set()
+
+    def _drain(self) -> None:
+        self._arriving.app.draining = True
+
+    def _schedule(self) -> Schedule:
+        config = self._pipeline.config.schedule
+        jobs = [
+            Job(name="meter", run=self.meter, every_seconds=config.meter_every_seconds),
+            Job(name="chargeback", run=self.chargeback, daily_at=config.chargeback_at),
+            Job(name="forget", run=self._pipeline.forget, daily_at=FORGET_AT),
+        ]
+        return Schedule(jobs, self._pipeline.clock, self.record)
 
     def meter(self) -> str:
         """Meter what is due and publish it."""
@@ -100,8 +174,8 @@ class Service:
         """Remember how a run ended: in the ledger, in the metrics, in readiness."""
         if job == "meter":
             self._failure = "" if outcome == "ok" else f"the last metering run {outcome}: {detail}"
-        self.exposition.record(job, outcome, detail, started_at, seconds)
         self._pipeline.record(job, outcome, detail, started_at, seconds)
+        self.exposition.record(job, outcome, detail, started_at, seconds)
 
     def _show_what_stands(self) -> None:
         """Until the first run ends, scrapers see what the last process published."""

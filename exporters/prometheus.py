@@ -12,7 +12,7 @@ import gzip as gzip_format
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from apportion.ledger.connection import Session, read_only
+from exporters.arrivals import Arrivals, arrival_families
 from exporters.families import Family, cost_families, quantity_families, unit_cost_families
 from exporters.health_families import freshness_families, ingest_families, law_families, step_families
 
@@ -80,6 +81,7 @@ class Exposition:
         self._families = families(currency)
         self._version = version
         self._runs: Counter[tuple[str, str]] = Counter()
+        self._arrivals = Arrivals()
         self._succeeded: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._writing = threading.Lock()
@@ -97,6 +99,18 @@ class Exposition:
             session.close()
         with self._writing:
             self._ledger = (pack(text), pack(open_metrics))
+            self._pages = self._joined()
+
+    def resume(self, runs: Mapping[tuple[str, str], int]) -> None:
+        """Count on from what the ledger remembers of jobs by outcome, so that a restart takes nothing back."""
+        with self._writing:
+            self._runs = Counter(runs)
+            self._pages = self._joined()
+
+    def show(self, arrivals: Arrivals) -> None:
+        """How the sources and the HTTP side are, as it was last written to the ledger."""
+        with self._writing:
+            self._arrivals = arrivals
             self._pages = self._joined()
 
     def record(self, job: str, outcome: str, detail: str, started_at: datetime, seconds: float) -> None:
@@ -120,6 +134,7 @@ class Exposition:
         for family in self._families:
             yield Metric(family.name, family.help, family.kind, family.unit)
         yield from self._of_process()
+        yield from arrival_families(Arrivals())
 
     def collect(self) -> Iterator[Metric]:
         """The families of this process. Those of the ledger are rendered, not collected."""
@@ -132,6 +147,7 @@ class Exposition:
         for job, seconds in sorted(self._seconds.items()):
             lasted.add_metric([job], seconds)
         yield from (family for family in (build, runs, succeeded, lasted) if family.samples)
+        yield from (family for family in arrival_families(self._arrivals) if family.samples)
 
     def _joined(self) -> tuple[Page, Page]:
         text, open_metrics = self._ledger
@@ -145,7 +161,7 @@ class Exposition:
             GaugeMetricFamily("apportion_build_info", "The version that runs; always 1.", labels=["version"]),
             CounterMetricFamily(
                 "apportion_job_runs",
-                "Attempts of jobs since this process started, by how they ended.",
+                "Attempts of jobs so far, by how they ended.",
                 labels=["job_name", "outcome"],
             ),
             GaugeMetricFamily(

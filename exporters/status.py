@@ -46,6 +46,12 @@ SELECT source AS format, reason, records, replayed FROM rejections ORDER BY reco
     "refused": """
 SELECT reason, count(*) AS hours, min(charge_period_start) AS first, max(charge_period_start) AS last
 FROM refused_hours GROUP BY reason ORDER BY first, reason""",
+    "collectors": """
+SELECT name, collector, state, since, failures, last_error, last_success_at, lag_records, notes FROM collectors ORDER BY name""",
+    "gaps": """
+SELECT stream, count(*) AS gaps, sum(position_to - position_from)::BIGINT AS records, max(noticed_at) AS noticed_at,
+    arg_max(reason, noticed_at) AS reason
+FROM stream_gaps GROUP BY stream ORDER BY stream""",
     "streams": "SELECT stream, position, records, updated_at FROM streams ORDER BY stream",
     "steps": "SELECT step, runs, finished_at, duration_us, row_count FROM step_runs ORDER BY step",
     "jobs": "SELECT job, runs, failed, started_at, outcome, detail, duration_us FROM job_runs ORDER BY job",
@@ -85,6 +91,7 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     for one in found["rejections"]:
         replayed = f" ({one['replayed']:,} replayed since)" if one["replayed"] else ""
         lines.append(f"  rejected: {one['records']:,} of {one['format']}: {one['reason']}{replayed}")
+    lines += [f"  lost: {one['records']:,} records of {one['stream']}: {one['reason']}" for one in found["gaps"]]
     for month in found["months"]:
         verdict = "yes" if month["conserved"] else "NO"
         of = f"{month['charged_cost']} of {month['origin_cost']} {currency}".rstrip()
@@ -92,6 +99,7 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     for line in lines:
         console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
     _show_pools(found["pools"], console)
+    _show_collectors(found["collectors"], console)
     _show_jobs(found["jobs"], console)
 
 
@@ -125,6 +133,31 @@ def _show_pools(pools: Sequence[Mapping[str, Any]], console: Console) -> None:
     if pools:
         console.print()
         show_columns("Pools", columns, console)
+
+
+def _show_collectors(collectors: Sequence[Mapping[str, Any]], console: Console) -> None:
+    columns = [
+        Column(title, [one[name] or "" for one in collectors])
+        for title, name in (
+            ("source", "name"),
+            ("arrives by", "collector"),
+            ("state", "state"),
+            ("since", "since"),
+            ("last success", "last_success_at"),
+        )
+    ]
+    columns.append(Column("failures", [f"{one['failures']:,}" for one in collectors], is_number=True))
+    lags = ["" if one["lag_records"] is None else f"{one['lag_records']:,}" for one in collectors]
+    columns.append(Column("lag", lags, is_number=True))
+    columns.append(Column("says", [_said(one) for one in collectors]))
+    if collectors:
+        console.print()
+        show_columns("Sources", columns, console)
+
+
+def _said(one: Mapping[str, Any]) -> str:
+    """Why a source fails, else the newest note about it."""
+    return str(one["last_error"] if one["state"] == "failing" else one["notes"].rpartition("\n")[2])
 
 
 def _show_jobs(jobs: Sequence[Mapping[str, Any]], console: Console) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from apportion.ledger.connection import Ledger, Session
 from ingest.kinds import USAGE, Kind
+from ingest.rules import Rules
 from ingest.spool import Spool
 
 KNOWN_SERIES_MAX = 1_000_000
@@ -27,26 +28,36 @@ class Bench:
         self.session: Session = ledger.session()
         self.spool = Spool(ledger.work, f"{kind.name}-{id(self)}")
         self._view = ""
-        self._tags: frozenset[str] | None = None
+        self._believed: tuple[frozenset[str], tuple[str, ...]] | None = None
+        self._told: dict[str, object] = {}
 
     def close(self) -> None:
         """Remove the spool."""
         self.spool.close()
 
-    def prepare(self, tags: frozenset[str]) -> None:
-        """Define how records are decoded, and forget combinations that were judged by another allow-list."""
-        if self._tags is None:
+    def prepare(self, rules: Rules) -> None:
+        """Define how records are decoded, and forget combinations that were judged by other rules."""
+        believed = (rules.tags, rules.sources)
+        if self._believed is None:
             for kind in {USAGE.name: USAGE, self.kind.name: self.kind}.values():  # samples share the macros of usage
                 self.session.do(kind.sql("decoded"))
                 self.session.do(kind.sql("faults"))
-            self.session.do("SET VARIABLE record_numbers = []::BIGINT[]")
             self.session.do(
                 "CREATE TEMP TABLE known_series (series_key VARCHAR, series_no INTEGER, source_no INTEGER, fault VARCHAR, "
                 "dropped_tags BIGINT)"
             )
-        elif tags != self._tags:
+        elif believed != self._believed:
             self.session.do("DELETE FROM known_series")
-        self._tags = tags
+        self._believed = believed
+        self.tell("tag_allow_list", sorted(rules.tags))
+        self.tell("source_globs", [glob.replace("[", "[[]") for glob in rules.sources])  # only * and ? are special
+
+    def tell(self, name: str, value: object) -> None:
+        """Set a variable of the session. They outlive transactions, so that one which stands needs no statement."""
+        if name not in self._told or self._told[name] != value:
+            cast = "::BIGINT[]" if name == "record_numbers" else "::VARCHAR[]" if isinstance(value, list) else ""
+            self.session.do(f"SET VARIABLE {name} = $value{cast}", {"value": value})
+            self._told[name] = value
 
     def forget_too_many(self) -> None:
         """Start over where the session remembers too many combinations."""

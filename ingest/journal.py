@@ -2,9 +2,119 @@
 
 from __future__ import annotations
 
-from apportion.ledger.connection import Session
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from apportion.domain.clock import Clock
+from apportion.domain.errors import ApportionError
+from apportion.ledger.connection import Ledger, Session
 from ingest.outcome import Outcome
-from ingest.slices import Slice
+from ingest.receipts import Answer, Receipt
+from ingest.slices import Part, Slice
+
+REQUEST_DAYS: Final = 7
+"""How long an idempotency key is remembered; whoever repeats a request does so within hours."""
+
+
+class StalePositionError(ApportionError):
+    """A slice does not begin where the ledger stands: somebody else has landed the stream meanwhile, or this reader has
+    passed something over. Nothing of it was landed; read again from the ledger's position.
+
+    Attributes:
+        stream: that moved.
+        position: where the ledger stands.
+    """
+
+    def __init__(self, stream: str, position: int, start: int) -> None:
+        self.stream, self.position = stream, position
+        super().__init__(
+            f"{stream}: the ledger stands at {position}, and these records begin at {start}; read on from there."
+        )
+
+
+def check_follows(session: Session, parts: Sequence[Part]) -> None:
+    """Hold the parts that ask for it against the ledger. Raises: StalePositionError for the first that does not follow."""
+    following = [part for part in parts if part.follows]
+    if not following:
+        return
+    names = sorted({part.stream for part in following})
+    at: dict[str, int] = dict(session.rows(_STAND, {"streams": names}))
+    for part in following:
+        if at.get(part.stream, part.start) != part.start:
+            raise StalePositionError(part.stream, at[part.stream], part.start)
+        at[part.stream] = part.end
+
+
+_STAND = "SELECT stream, position FROM raw.stream_position WHERE stream IN (SELECT unnest($streams::VARCHAR[]))"
+
+
+def enter_parts(session: Session, receipts: Sequence[Receipt], answer: Answer | None) -> None:
+    """One row of raw.batch_part per part, the positions of their streams, and the answers to requests that carry a key."""
+    session.do(_PARTS, {"parts": json.dumps([_part_row(receipt) for receipt in receipts])})
+    last: dict[str, dict[str, object]] = {}
+    for receipt in receipts:
+        part = receipt.part
+        records = part.first_record + part.records if not part.numbers else part.numbers[-1]
+        last[part.stream] = {"stream": part.stream, "position": part.end, "records": records, "evidence": part.evidence}
+    session.do(_POSITIONS, {"positions": json.dumps(list(last.values()))})
+    keyed = [receipt for receipt in receipts if receipt.part.request]
+    if keyed and answer:
+        rows = [
+            {"key": one.part.request, "stream": one.part.stream, "digest": one.part.digest, "answer": answer(one)}
+            for one in keyed
+        ]
+        session.do(_REQUESTS, {"requests": json.dumps(rows)})
+
+
+def forget_requests(ledger: Ledger, clock: Clock) -> int:
+    """Forget answers that nobody will ask for again. Returns: how many."""
+    with ledger.transaction() as session:
+        return session.do(
+            "DELETE FROM raw.request WHERE answered_at < $oldest",
+            {"oldest": clock.now() - timedelta(days=REQUEST_DAYS)},
+        )
+
+
+def _part_row(receipt: Receipt) -> dict[str, object]:
+    part, outcome = receipt.part, receipt.outcome
+    return {
+        "stream": part.stream,
+        "position_start": part.start,
+        "position_end": part.end,
+        "received": outcome.received,
+        "landed": outcome.landed,
+        "duplicates": outcome.duplicates,
+        "superseded": outcome.superseded,
+        "conflicts": outcome.conflicts,
+        "rejected": outcome.rejected,
+    }
+
+
+_PARTS = """
+INSERT INTO raw.batch_part
+SELECT getvariable('batch_no'), part.*
+FROM (SELECT unnest(from_json($parts, '[{"stream": "VARCHAR", "position_start": "BIGINT", "position_end": "BIGINT",
+    "received": "BIGINT", "landed": "BIGINT", "duplicates": "BIGINT", "superseded": "BIGINT", "conflicts": "BIGINT",
+    "rejected": "BIGINT"}]')) AS part)
+"""
+
+_POSITIONS = """
+INSERT INTO raw.stream_position
+SELECT entry.stream, entry.position, entry.records, entry.evidence, getvariable('arrival')
+FROM (SELECT unnest(from_json($positions, '[{"stream": "VARCHAR", "position": "BIGINT", "records": "BIGINT",
+    "evidence": "VARCHAR"}]')) AS entry)
+ON CONFLICT (stream) DO UPDATE SET position = excluded.position, records = excluded.records, evidence = excluded.evidence,
+    updated_at = excluded.updated_at
+"""
+
+_REQUESTS = """
+INSERT INTO raw.request
+SELECT entry.key, entry.stream, entry.digest, getvariable('arrival'), entry.answer
+FROM (SELECT unnest(from_json($requests, '[{"key": "VARCHAR", "stream": "VARCHAR", "digest": "VARCHAR",
+    "answer": "VARCHAR"}]')) AS entry)
+"""
 
 
 def enter(session: Session, kind: str, format_name: str, stream: str, piece: Slice, outcome: Outcome) -> None:

@@ -1,46 +1,40 @@
-"""Land a slice: decode, judge, deduplicate and commit, with the position it brings the stream to.
+"""Land a slice: decode, judge, deduplicate and commit, with the positions it brings its streams to.
 
 The clean path is one INSERT over the spooled slice, and a check that it met no id twice. Only where counts disagree is
-anything classified:
+anything classified. All of it is one transaction, whose steps give:
 
-1. decode the slice once, and learn the dimension combinations that are new;
-2. land every sound record in one INSERT;
-3. fewer than were sent: number the records and say why each of the others did not land (a second pass);
-4. an id met twice, in the slice or within the two hours around it: undo, and land again with a verdict for every record;
-5. bytes that are no records at all and upset the count: sift them out one by one, and land the rest.
-
-All of it, the position, the dirty hours and the rejections are one transaction.
+1. the slice lies in the spool, outside the transaction: a process that dies here leaves a file that the next one removes;
+2. the streams still stand where the slice begins, or it is refused as stale: nothing is read twice by two readers;
+3. the slice is decoded once, and the dimension combinations that are new get their numbers;
+4. every sound record lands in one INSERT;
+5. fewer than were sent: the others are numbered and told why they did not land (a second pass);
+   an id met twice, in the slice or within the two hours around it: undo, and land again with a verdict for every record;
+   bytes that are no records at all and upset the count: sift them out one by one, and land the rest;
+6. rejections, positions, the hours that became dirty, the batch and the answers to requests with a key are written;
+7. COMMIT, which syncs the log to the disk. Before it nothing of the slice exists, after it all does: whoever sent it is told
+   only now, and whoever dies in between is sent it again and finds the position moved, or every id known.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 from apportion.domain.clock import Clock
 from apportion.domain.errors import InputError, LedgerError
-from apportion.domain.period import HOUR, MICROSECOND, hour_of
-from apportion.domain.tokens import TOKENS_MAX
-from apportion.ledger import dictionary
 from apportion.ledger.connection import Ledger, Session
-from ingest import journal
+from ingest import decide, journal
 from ingest.bench import Bench
 from ingest.format import Format
 from ingest.outcome import Outcome
+from ingest.receipts import Answer, Receipt, receipts
 from ingest.rejections import Rejection, judged_again, quarantine
 from ingest.rules import Rules
 from ingest.slices import Slice
 from ingest.unlanded import UncountedError, unlanded
 
-AHEAD = timedelta(days=1)
-
-
-class _ClashError(Exception):
-    """Ids were met twice: land again with a verdict for every record."""
-
 
 class Lander:
-    """Lands the slices of one stream, in order."""
+    """Lands the slices of one stream, in order, or of one collector whose slices say which streams they are of."""
 
     def __init__(
         self,
@@ -57,8 +51,10 @@ class Lander:
         self._kind = format_.kind
         self._stream, self._file = stream, file
         self._bench, self._keeps_bench = bench or Bench(ledger, self._kind), bench is not None
-        self._bench.prepare(rules.tags)
+        self._bench.prepare(rules)
         self._replacing: tuple[int, ...] = ()
+        self._receipts: list[Receipt] = []
+        self._answer: Answer | None = None
 
     def close(self) -> None:
         """Remove the spool, unless the bench is somebody's who goes on using it."""
@@ -77,6 +73,23 @@ class Lander:
         Raises: LedgerError when it could not be committed; then nothing of it was.
         """
         self._replacing = replacing
+        return self._land(piece, header, evidence)
+
+    def land_parts(self, piece: Slice, *, answer: Answer | None = None) -> list[Receipt]:
+        """Commit a slice that several streams or requests share.
+
+        Args:
+            piece: whole records with the `parts` that they are of; no header explains them.
+            answer: puts a receipt into the words that are kept with the key of its request, where it has one.
+
+        Returns: what became of each part.
+        Raises: StalePositionError when a stream has moved on; LedgerError when it could not be committed. Nothing was, then.
+        """
+        self._replacing, self._answer = (), answer
+        self._land(piece, b"", "{}")
+        return self._receipts
+
+    def _land(self, piece: Slice, header: bytes, evidence: str) -> Outcome:
         if piece.fault is not None:
             return self._reject(piece, piece.fault, header, evidence)
         if piece.sifted is None:
@@ -114,14 +127,15 @@ class Lander:
         )
         try:
             return self._in_transaction(piece, header, evidence, careful=False)
-        except _ClashError:
+        except decide.ClashError:
             return self._in_transaction(piece, header, evidence, careful=True)
 
     def _in_transaction(self, piece: Slice, header: bytes, evidence: str, *, careful: bool) -> Outcome:
         with self._ledger.transaction(self._bench.session) as session:
-            self._prepare(session, piece)
-            outcome = self._carefully(session) if careful else self._optimistically(session, piece.records)
-            rejections: list[Rejection] = []
+            journal.check_follows(session, piece.parts)
+            decide.prepare(self._bench, self._format, self._rules, self._clock.now(), piece)
+            outcome = decide.carefully(self._bench) if careful else decide.optimistically(self._bench, piece.records)
+            rejections: list[tuple[int, Rejection]] = []
             if outcome.received != piece.records or outcome.conflicts:
                 rejections = unlanded(
                     session,
@@ -147,90 +161,30 @@ class Lander:
         )
         outcome = Outcome()
         with self._ledger.transaction(self._bench.session) as session:
-            self._prepare(session, piece)
-            self._record(session, piece, outcome, [rejection], evidence)
+            journal.check_follows(session, piece.parts)
+            decide.prepare(self._bench, self._format, self._rules, self._clock.now(), piece)
+            self._record(session, piece, outcome, [(1, rejection)], evidence)
         return outcome
-
-    def _prepare(self, session: Session, piece: Slice) -> None:
-        arrival = self._clock.now()
-        for name, value in {
-            "arrival": arrival,
-            "ahead": arrival + AHEAD,
-            "oldest": self._rules.oldest,
-            "batch_no": session.value("SELECT coalesce(max(batch_no), 0) + 1 FROM raw.batch"),
-            "tokens_max": TOKENS_MAX,
-            "tag_allow_list": sorted(self._rules.tags),
-            "hold_us": self._rules.sample_hold // MICROSECOND,
-            "careful": False,
-            "time_form": self._format.time_form,
-            "first_record": piece.first_record,
-            "slice_start": piece.start,
-            "slice_end": piece.end,
-        }.items():
-            session.do(f"SET VARIABLE {name} = $value", {"value": value})
-        session.do("SET VARIABLE record_numbers = $numbers::BIGINT[]", {"numbers": list(piece.numbers)})
-
-    def _optimistically(self, session: Session, records: int) -> Outcome:
-        self._take(session)
-        landed = session.do(self._kind.sql("land"))
-        outcome = Outcome(received=landed, landed=landed)
-        if landed:
-            counted, first, last, outcome.skewed = session.row(self._kind.sql("batch"))
-            window = {"window_start": hour_of(first) - HOUR, "window_end": hour_of(last) + 2 * HOUR}
-            if counted != landed or landed > records:
-                raise UncountedError
-            if session.value(self._kind.sql("clashes"), window):
-                raise _ClashError
-            if outcome.skewed and self._kind.skews:
-                outcome.skewed = session.do(self._kind.sql("skewed"))
-        return outcome
-
-    def _carefully(self, session: Session) -> Outcome:
-        self._take(session)
-        session.do("SET VARIABLE careful = true")
-        session.do(self._kind.sql("staged"))
-        written = session.do(self._kind.sql("careful"))
-        skewed = (
-            written if self._kind.skews else session.row(self._kind.sql("batch"))[3]
-        )  # what it writes last are those
-        verdicts = {
-            str(row[0]): int(row[1]) for row in session.rows("SELECT outcome, count(*) FROM verdict GROUP BY ALL")
-        }
-        return Outcome(
-            received=sum(verdicts.values()),
-            landed=verdicts.get("landed", 0),
-            duplicates=verdicts.get("duplicate", 0),
-            superseded=verdicts.get("superseded", 0),
-            conflicts=verdicts.get("conflict", 0),
-            skewed=skewed,
-        )
-
-    def _take(self, session: Session) -> None:
-        """Decode the slice, and learn the combinations of dimensions that the session has not met."""
-        session.do(self._kind.sql("taken"))
-        self._bench.forget_too_many()
-        if not session.do(self._kind.sql("fresh")):
-            return
-        session.do(self._kind.sql("series_judged"))
-        if self._kind.name == "usage":
-            models = session.rows("SELECT DISTINCT model FROM judged_series WHERE fault IS NULL")
-            dictionary.numbers(session, "book.model", [row[0] for row in models])
-        session.do(self._kind.sql("series"))
 
     def _record(
-        self, session: Session, piece: Slice, outcome: Outcome, rejections: list[Rejection], evidence: str
+        self, session: Session, piece: Slice, outcome: Outcome, numbered: list[tuple[int, Rejection]], evidence: str
     ) -> None:
         """Write down what became of the slice, beside the rows themselves."""
-        rejected = [rejection for rejection in rejections if rejection.reason != "conflict"]
-        outcome.rejected = len(rejected)
-        outcome.received += len(rejected)
-        outcome.rejections.update(rejection.reason for rejection in rejected)
+        rejections = [rejection for _, rejection in numbered]
+        outcome.rejections.update(rejection.reason for rejection in rejections if rejection.reason != "conflict")
+        outcome.rejected = outcome.rejections.total()
+        outcome.received += outcome.rejected
         if self._kind.name == "usage":
             outcome.dropped_tags = journal.dropped_tags(session)
         if self._replacing:
             judged_again(session, self._replacing, rejections)
+        elif piece.parts:
+            self._receipts = list(receipts(piece.parts, decide.by_part(session, piece.parts), numbered))
+            rejections = [rejection for receipt in self._receipts for rejection in receipt.rejections]
+            journal.enter_parts(session, self._receipts, self._answer)
         else:
-            quarantine(session, rejections, kind=self._kind.name, format_name=self._format.name, stream=self._stream)
             journal.move(session, self._stream, piece, outcome, evidence)
+        if not self._replacing:
+            quarantine(session, rejections, kind=self._kind.name, format_name=self._format.name, stream=self._stream)
         session.do(self._kind.sql("dirty"))
         journal.enter(session, self._kind.name, self._format.name, self._stream, piece, outcome)

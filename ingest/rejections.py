@@ -27,6 +27,7 @@ class Rejection:
         source: who reported it, where that could be read.
         digest: SHA-256 of its bytes, hexadecimal.
         kept: what may be kept of its bytes; None where nothing may.
+        stream: whose record it is, where that is not the stream of the whole batch.
     """
 
     record: int
@@ -35,6 +36,7 @@ class Rejection:
     source: str
     digest: str
     kept: bytes | None
+    stream: str = ""
 
     @property
     def reason(self) -> str:
@@ -48,7 +50,7 @@ class Rejection:
 
 
 def quarantine(session: Session, rejections: Sequence[Rejection], *, kind: str, format_name: str, stream: str) -> None:
-    """Keep rejections of the current batch, in its transaction."""
+    """Keep rejections of the current batch, in its transaction; `stream` is of those that name no other."""
     for rows in _groups(rejections):
         session.do(_KEEP, {"kind": kind, "format": format_name, "stream": stream, "rows": f"[{','.join(rows)}]"})
 
@@ -56,11 +58,12 @@ def quarantine(session: Session, rejections: Sequence[Rejection], *, kind: str, 
 def _groups(rejections: Sequence[Rejection]) -> Iterator[list[str]]:
     group: list[str] = []
     size = 0
-    for r in sorted(rejections, key=lambda rejection: rejection.record):
+    for r in sorted(rejections, key=lambda rejection: (rejection.stream, rejection.record)):
         row = json.dumps(
             {
                 "record": r.record,
                 "line": r.line,
+                "stream": r.stream,
                 "source": r.source,
                 "reason": r.reason,
                 "detail": r.detail,
@@ -80,10 +83,10 @@ def _groups(rejections: Sequence[Rejection]) -> Iterator[list[str]]:
 _KEEP = """
 INSERT INTO raw.rejection
 SELECT
-    (SELECT coalesce(max(rejection_no), 0) FROM raw.rejection) + row_number() OVER (ORDER BY entry.record),
-    getvariable('batch_no'), $kind, $format, $stream, entry.source, entry.record, entry.line, entry.reason, entry.detail,
-    entry.digest, unhex(entry.bytes), getvariable('arrival'), NULL
-FROM (SELECT unnest(from_json($rows, '[{"record": "BIGINT", "line": "BIGINT", "source": "VARCHAR", "reason": "VARCHAR",
+    (SELECT coalesce(max(rejection_no), 0) FROM raw.rejection) + row_number() OVER (ORDER BY entry.stream, entry.record, entry.line),
+    getvariable('batch_no'), $kind, $format, coalesce(nullif(entry.stream, ''), $stream), entry.source, entry.record, entry.line,
+    entry.reason, entry.detail, entry.digest, unhex(entry.bytes), getvariable('arrival'), NULL
+FROM (SELECT unnest(from_json($rows, '[{"record": "BIGINT", "line": "BIGINT", "stream": "VARCHAR", "source": "VARCHAR", "reason": "VARCHAR",
     "detail": "VARCHAR", "digest": "VARCHAR", "bytes": "VARCHAR"}]')) AS entry)
 """
 

@@ -32,8 +32,43 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A run of a slice's records that one stream, or one request of it, delivered.
+
+    Attributes:
+        stream: its name in the ledger.
+        start: the stream's position before it: a Kafka offset, or bytes of everything that was ever sent.
+        end: the position after it.
+        records: how many of the slice's records; blank ones do not count.
+        first_record: records of the stream before it; its own are numbered from there on.
+        first_line: line ends of the stream before it.
+        evidence: JSON that is remembered with the position.
+        follows: whether the ledger must still stand at `start` (a stream that it does not know stands anywhere).
+        request: idempotency key that the sender gave, or empty.
+        digest: SHA-256 of the request's body, hexadecimal, where there is a key.
+        numbers: the records' own numbers in the stream, where they do not follow one another from `first_record` on.
+    """
+
+    stream: str
+    start: int
+    end: int
+    records: int
+    first_record: int = 0
+    first_line: int = 0
+    evidence: str = "{}"
+    follows: bool = False
+    request: str = ""
+    digest: str = ""
+    numbers: tuple[int, ...] = ()
+
+    def number(self, nth: int) -> int:
+        """What the stream calls the nth record of this part, counted from 1."""
+        return self.numbers[nth - 1] if self.numbers else self.first_record + nth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """Whole records of one stream.
+    """Whole records, of one stream as a rule.
 
     Attributes:
         data: the records' bytes, without the stream's header.
@@ -46,6 +81,8 @@ class Slice:
         numbers: the records' numbers in their stream, where they do not follow one another.
         fault: why the whole slice is one rejected record, of which `data` is only the beginning.
         digest: SHA-256 of all bytes of such a record, hexadecimal.
+        parts: whose records they are, where several streams or requests share the slice; in the records' order, and of all
+            of them.
     """
 
     data: bytes
@@ -58,6 +95,7 @@ class Slice:
     numbers: tuple[int, ...] = ()
     fault: str | None = None
     digest: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 def nth_line_end(data: bytes, count: int) -> int:

@@ -37,8 +37,8 @@ def unlanded(
     header: bytes,
     expected: int,
     tags: frozenset[str],
-) -> list[Rejection]:
-    """Rejected and conflicting records of the slice that is being landed.
+) -> list[tuple[int, Rejection]]:
+    """Rejected and conflicting records of the slice that is being landed, with their numbers in it, from 1.
 
     Args:
         session: of the landing.
@@ -62,15 +62,13 @@ def unlanded(
         if piece.sifted is None and isinstance(format_, Ndjson) and not _names(record.data, identity):
             raise UncountedError
         reason = record.fault or format_.fault(record.data, header) or _refined(format_, fault, record.data)
-        rejections.append(
-            _rejection(format_, piece, number, record, fault=reason, source=source, header=header, tags=tags)
-        )
+        rejected = _rejection(format_, piece, number, record, fault=reason, source=source, header=header, tags=tags)
+        rejections.append((number, rejected))
     for number, source in conflicts:
-        rejections.append(
-            _rejection(
-                format_, piece, number, records[number], fault=_CONFLICT, source=source, header=header, tags=tags
-            )
+        conflict = _rejection(
+            format_, piece, number, records[number], fault=_CONFLICT, source=source, header=header, tags=tags
         )
+        rejections.append((number, conflict))
     return rejections
 
 

@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
 
 def lowest(requirement: str) -> str:
     """A requirement at its lower bound: `rich>=14.0.0` -> `rich==14.0.0`."""
-    found = re.fullmatch(r"([A-Za-z0-9_.-]+)>=([0-9.]+)(,.*)?", requirement)
+    found = re.fullmatch(r"([A-Za-z0-9_.-]+(?:\[[a-z0-9_,-]+\])?)>=([0-9.]+)(,.*)?", requirement)
     if not found:
         msg = f"{requirement}: write a dependency as name>=version, so that its lower bound can be tested"
         raise SystemExit(msg)

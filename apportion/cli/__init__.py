@@ -24,6 +24,7 @@ COMMANDS = {
     "report": "the chargeback of a month",
     "status": "how far the figures reach, what was rejected, whether the money adds up",
     "serve": "meter on a schedule and answer /metrics, until SIGTERM",
+    "relay": "take in what senders push, keep it on disk, deliver it until accepted",
 }
 
 
@@ -85,8 +86,8 @@ def _init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, nargs="?", default=Path(), help="where to write (default: here)")
 
 
-def _check(_: argparse.ArgumentParser) -> None:
-    return
+def _check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-probe", action="store_true", help="do not look whether the sources can be reached")
 
 
 def _ingest(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +98,7 @@ def _ingest(parser: argparse.ArgumentParser) -> None:
         "--format",
         default="usage",
         metavar="NAME",
-        help="usage, gpu, or the name of a [[sources]] mapping (default: usage)",
+        help="usage, gpu, litellm, or the name of a [[sources]] mapping (default: usage)",
     )
     parser.add_argument("--replay-rejections", action="store_true", help="try the quarantined records again")
 
@@ -124,6 +125,36 @@ def _serve(_: argparse.ArgumentParser) -> None:
     return
 
 
+def _relay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--to", metavar="URL", help="the receiver, such as http://apportion:8321")
+    parser.add_argument("--token-env", metavar="NAME", help="environment variable with the receiver's bearer token")
+    parser.add_argument(
+        "--listen",
+        default="127.0.0.1:8322",
+        metavar="HOST:PORT",
+        help="where senders push to (default: 127.0.0.1:8322)",
+    )
+    parser.add_argument("--listen-token-env", metavar="NAME", help="variable with the token that senders must give")
+    parser.add_argument(
+        "--spool", type=Path, default=Path("relay.spool"), metavar="F", help="file of what waits (default: relay.spool)"
+    )
+    parser.add_argument(
+        "--spool-bytes-max", type=int, default=1 << 30, metavar="N", help="when it holds so much, senders wait (1 GiB)"
+    )
+    parser.add_argument(
+        "--body-bytes-max", type=int, default=32 << 20, metavar="N", help="of one request, as it is sent (32 MiB)"
+    )
+    parser.add_argument(
+        "--drain-seconds", type=int, default=10, metavar="N", help="how long SIGTERM still delivers (default: 10)"
+    )
+    refused = parser.add_mutually_exclusive_group()
+    refused.add_argument("--list-refused", action="store_true", help="show what the receiver refused for good, and why")
+    refused.add_argument(
+        "--retry-refused", action="store_true", help="deliver it again, after a fix; the relay may run"
+    )
+    refused.add_argument("--drop-refused", action="store_true", help="forget it")
+
+
 _OPTIONS = {
     "demo": _demo,
     "init": _init,
@@ -133,6 +164,7 @@ _OPTIONS = {
     "report": _report,
     "status": _status,
     "serve": _serve,
+    "relay": _relay,
 }
 
 

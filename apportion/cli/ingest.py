@@ -11,7 +11,7 @@ from pathlib import Path
 from apportion.cli.output import console, print_json
 from apportion.config.load import load
 from apportion.domain.clock import SystemClock
-from apportion.domain.errors import UsageError
+from apportion.domain.errors import InputError, UsageError
 from apportion.pipeline import IngestReport, Pipeline
 from ingest.files import Progress
 from ingest.outcome import Outcome
@@ -30,13 +30,15 @@ def run(options: argparse.Namespace) -> int:
             with progress_bars(shown=not options.json and sys.stderr.isatty()) as bar:
                 report = pipeline.ingest(options.paths, options.format, progress=bar)
     show(report, json_wanted=options.json)
+    if report.unreadable:
+        raise InputError("\n".join(report.unreadable))
     return 0
 
 
 def show(report: IngestReport, *, json_wanted: bool) -> None:
     """The counts, and what is to be said about single files."""
     if json_wanted:
-        print_json({**report.outcome.as_dict(), "notes": report.notes})
+        print_json({**report.outcome.as_dict(), "notes": report.notes, "unreadable": report.unreadable})
         return
     screen, outcome = console(), report.outcome
     screen.print(

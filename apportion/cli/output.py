@@ -23,6 +23,8 @@ def log_to_stderr(verbosity: int) -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    if not verbosity:  # what its client says at every attempt, supervision says once, with the next step
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 def complain(error: ApportionError, *, json_wanted: bool) -> None:

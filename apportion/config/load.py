@@ -15,6 +15,7 @@ from apportion.config import (
     placement_checks,
     policy_reading,
     services_reading,
+    source_checks,
     sources_reading,
 )
 from apportion.config.model import Config
@@ -34,7 +35,7 @@ def load(path: Path) -> Config:
     policy = policy_reading.read(root.table("policy"))
     ledger = services_reading.ledger(root.table("ledger"), beside)
     directory = directory_reading.read(root.table("directory"), beside)
-    sources = sources_reading.read(root)
+    sources = sources_reading.read(root, beside)
     http = services_reading.http(root.table("http"))
     prometheus = services_reading.prometheus(root.table("prometheus"))
     schedule = services_reading.schedule(root.table("schedule"), beside)
@@ -42,6 +43,7 @@ def load(path: Path) -> Config:
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
     placement_checks.check(fleet, policy, problems)
+    source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)
     return Config(
@@ -49,7 +51,7 @@ def load(path: Path) -> Config:
         ledger=ledger,
         policy=policy,
         directory=directory,
-        sources=sources,
+        sources=tuple(row.item for row in sources),
         http=http,
         prometheus=prometheus,
         schedule=schedule,

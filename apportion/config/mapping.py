@@ -15,8 +15,10 @@ FieldType = Literal["text", "integer", "milliseconds", "ratio", "bytes", "watts"
 
 KINDS: Final[tuple[Kind, ...]] = ("usage", "gpu")
 FORMATS: Final[tuple[Format, ...]] = ("csv", "json")
-RESERVED_NAMES: Final = KINDS
-"""Names of the canonical formats, which no mapping may take."""
+NATIVE_NAMES: Final = (*KINDS, "litellm")
+"""Formats that need no mapping: the canonical ones, and those of other systems that ingest knows by name."""
+RESERVED_NAMES: Final = (*NATIVE_NAMES, *FORMATS)
+"""Names that no source may take: `format` would mean two things."""
 
 TOKEN_FIELDS: Final = (
     "uncached_input_tokens",
@@ -139,7 +141,7 @@ class TemplatePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapping:
-    """One `[[sources]]` table: a format of the user's own.
+    """A format of the user's own, as a `[[sources]]` table describes it.
 
     Attributes:
         name: what `ingest --format` takes.

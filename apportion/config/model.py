@@ -16,6 +16,8 @@ from apportion.config.environment import Secret
 from apportion.config.fleet import Deployment, Entitlement, ModelAlias, Pool, Rate, SharedCost, Utilization
 from apportion.config.mapping import Mapping as SourceMapping
 from apportion.config.plain import fields
+from apportion.config.sources import Source
+from apportion.config.values import loopback
 from apportion.domain.period import Period
 
 PhaseSplit = Literal["weights", "auto"]
@@ -132,6 +134,11 @@ class Listener:
     host: str
     port: int
 
+    @property
+    def loopback(self) -> bool:
+        """Whether only programs of this machine reach it."""
+        return loopback(self.host)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Http:
@@ -140,12 +147,16 @@ class Http:
     Attributes:
         listen: for everything that has no listener of its own.
         metrics_listen: for `/metrics` alone, or None to share.
-        token: bearer token that ingest asks for, or None.
+        token: bearer token of the source called http, or None.
+        body_bytes_max: of one request, decompressed.
+        pending_bytes_max: of all requests that wait to be landed; at least `body_bytes_max`.
     """
 
     listen: Listener
     metrics_listen: Listener | None
     token: Secret | None
+    body_bytes_max: int
+    pending_bytes_max: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +200,7 @@ class Config:
         policy: metering and settlement.
         directory: who pays.
         model_aliases: names that stand for others.
-        sources: formats of the user's own.
+        sources: where events come from, and formats of the user's own.
         http: listeners.
         prometheus: bounds of metrics.
         schedule: of `serve`.
@@ -207,7 +218,7 @@ class Config:
     policy: Policy
     directory: Directory
     model_aliases: tuple[ModelAlias, ...]
-    sources: tuple[SourceMapping, ...]
+    sources: tuple[Source, ...]
     http: Http
     prometheus: Prometheus
     schedule: Schedule
@@ -225,9 +236,10 @@ class Config:
         """The deployment's own utilization policy, else the ledger's."""
         return deployment.utilization or self.policy.utilization
 
-    def source(self, name: str) -> SourceMapping | None:
-        """The mapping that `ingest --format NAME` means, or None."""
-        return next((found for found in self.sources if found.name == name), None)
+    @property
+    def mappings(self) -> Mapping[str, SourceMapping]:
+        """Formats of the user's own, by the name that `ingest --format` takes."""
+        return {source.name: source.mapping for source in self.sources if source.mapping}
 
     def resolved(self) -> dict[str, object]:
         """Plain texts, numbers, lists and tables with every default filled in, for people; secrets are masked."""

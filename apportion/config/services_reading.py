@@ -8,8 +8,7 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Final
 
-from apportion.config import values
-from apportion.config.environment import Secret, present
+from apportion.config import secret_reading, values
 from apportion.config.model import Http, LedgerConfig, Listener, Prometheus, Schedule
 from apportion.config.tables import Table
 from apportion.domain.period import hour_of
@@ -19,6 +18,11 @@ LISTEN: Final = Listener(host="127.0.0.1", port=8321)
 LABEL_SETS: Final = 5_000
 """Default bound: some 50,000 series, which a scrape carries with ease."""
 LABEL_SETS_MAX: Final = 100_000
+
+BODY_BYTES: Final = 2**25
+"""Default bound of one request, decompressed: 32 MiB."""
+PENDING_BYTES: Final = 2**28
+"""Default bound of all requests that wait: 256 MiB."""
 
 _LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:\s]*)):(\d{1,5})", re.ASCII)
 
@@ -37,16 +41,20 @@ def ledger(table: Table, beside: Path) -> LedgerConfig:
 
 
 def http(table: Table) -> Http:
-    """`[http]`; a token that is not in the environment yet is a warning."""
-    token: Secret | None = table.read("token", _secret, None)
-    if token and not present(token):
-        table.problems.warning(
-            table.place("token"), f"{token.env} is not set in the environment; export it before `apportion serve`"
+    """`[http]`; whether anybody may send there is seen with the sources (`source_checks`)."""
+    body = table.integer("body_bytes_max", 2**10, 2**30, BODY_BYTES)
+    pending = table.integer("pending_bytes_max", 2**10, 2**36, max(PENDING_BYTES, body))
+    if pending < body:
+        table.wrong(
+            "pending_bytes_max",
+            f"is {pending}, less than body_bytes_max, {body}, so that one large request would never fit; raise it",
         )
     return Http(
         listen=table.read("listen", _listener, LISTEN),
         metrics_listen=table.read("metrics_listen", _listener, None),
-        token=token,
+        token=secret_reading.read(table, "token"),
+        body_bytes_max=body,
+        pending_bytes_max=pending,
     )
 
 
@@ -78,14 +86,6 @@ def _currency(value: object) -> str:
         msg = f'is {value!r}; write an ISO 4217 code in capitals, such as "USD"'
         raise ValueError(msg)
     return value
-
-
-def _secret(value: object) -> Secret:
-    name: object = value.get("env") if isinstance(value, dict) and set(value) == {"env"} else None
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        msg = 'must not hold the secret itself; name an environment variable, { env = "APPORTION_TOKEN" }'
-        raise ValueError(msg)
-    return Secret(name)
 
 
 def _listener(value: object) -> Listener:

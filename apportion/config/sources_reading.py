@@ -1,174 +1,151 @@
-"""Read `[[sources]]`: mappings from any CSV or JSON export to the canonical fields."""
+"""Read `[[sources]]`: how each arrives, and the format it is in, known by name or described in columns."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping as Dictionary
 from functools import partial
+from pathlib import Path
+from typing import Final
 
-from apportion.config import mapping
-from apportion.config.mapping import ColumnSpec, Format, Kind, Mapping, TemplatePart, TimeSpec
-from apportion.config.source_columns import canonical, column_spec, located, template, time_spec
-from apportion.config.tables import Placed, Table, each, listed, unknown
+from apportion.config import kafka_reading, mapping, mapping_reading, secret_reading, values
+from apportion.config.sources import COLLECTORS, HTTP_SOURCE, CollectorName, FilesSource, HttpSource, Source
+from apportion.config.tables import Placed, Table, unknown
 
-_NO_TIME = TimeSpec(column="", path=(), format=mapping.ISO, zone=None)
-
-
-def read(root: Table) -> tuple[Mapping, ...]:
-    """Every mapping of a config; their names differ."""
-    placed = each(root, "sources", _mapping)
-    first: dict[str, Placed[Mapping]] = {}
-    for row in placed:
-        seen = first.setdefault(row.item.name, row)
-        if seen is not row:
-            root.problems.error(
-                f"{row.where}.name", f"{row.item.name!r} is the name of {seen.where} too; choose another"
-            )
-    return tuple(row.item for row in placed)
+_KEYS: Final[Dictionary[CollectorName, tuple[str, ...]]] = {
+    "files": ("paths", "poll_seconds"),
+    "kafka": kafka_reading.KEYS,
+    "http": ("token", "events_per_second"),
+}
+_MAPPING_KEYS: Final = ("kind", "delimiter", "columns", "time", "constants", "event_id", "tags", "minus")
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-def _mapping(table: Table) -> Mapping:
+def read(root: Table, beside: Path) -> list[Placed[Source]]:
+    """Every sound source of a config, with its place. What they owe each other is `source_checks`' business."""
+    tables = root.tables("sources")
+    names = [table.raw("name") for table in tables if table.raw("format") in mapping.FORMATS]
+    described = [name for name in names if isinstance(name, str)]
+    made = [(table, _source(table, beside, described)) for table in tables]
+    return [Placed(table.where, source) for table, source in made if table.sound()]
+
+
+def _source(table: Table, beside: Path, described: list[str]) -> Source:
     name = table.name("name")
     if name in mapping.RESERVED_NAMES:
-        table.wrong("name", f"{name!r} is a canonical format's name; choose another")
-    kind, form = table.choice("kind", mapping.KINDS), table.choice("format", mapping.FORMATS)
-    columns_table, constants_table = table.table("columns"), table.table("constants")
-    columns = _columns(columns_table, kind, form)
-    constants = _constants(constants_table, kind, columns)
-    given = {*columns_table.written(), *constants_table.written()}
-    if kind == "usage" and name and "source" not in columns:
-        constants.setdefault("source", f"file:{name}")
-    made = Mapping(
+        table.wrong("name", f"{name!r} is the name of a known format; choose another")
+    no_collector: CollectorName = ""
+    collector = table.choice("collector", COLLECTORS, no_collector)
+    if collector:
+        _named(table, name)
+    describes = table.raw("format") in mapping.FORMATS
+    made = Source(
         name=name,
-        kind=kind,
-        format=form,
-        delimiter=_delimiter(table, form),
-        columns=columns,
-        time=_time(table, kind, form),
-        constants=constants,
-        event_id=_event_id(table, form),
-        tags=_tags(table.table("tags"), form),
-        minus=_minus(table.table("minus"), columns, constants),
+        collector=collector,
+        format=name if describes else table.require("format", partial(_known, described), ""),
+        mapping=mapping_reading.read(table, name) if describes else None,
+        files=_files(table, beside) if collector == "files" else None,
+        kafka=kafka_reading.read(table, beside, described) if collector == "kafka" else None,
+        http=_http(table) if collector == "http" else None,
+        accepts=table.read("accepts", _globs, ()) if collector else (),
     )
-    _complete(table, made, given)
+    _belongs(table, made)
+    _described(table, made)
     return made
 
 
-def _delimiter(table: Table, form: Format) -> str:
-    def convert(found: object) -> str:
-        if not isinstance(found, str) or len(found) != 1 or found in '"\r\n' or not found.isascii():
-            msg = f'is {found!r}; write one character, such as ";" or "\\t"'
-            raise ValueError(msg)
-        return found
-
-    if form == "json" and table.has("delimiter"):
-        table.wrong("delimiter", 'is only for format = "csv"; remove it')
-    return table.read("delimiter", convert, ",")
-
-
-def _columns(table: Table, kind: Kind, form: Format) -> dict[str, ColumnSpec]:
-    fields = mapping.fields_of(kind)
-    found: dict[str, ColumnSpec] = {}
-    for field in table.written():
-        if field in fields:
-            spec = column_spec(table, field, fields[field], form)
-            if spec:
-                found[field] = spec
-        else:
-            _unknown_field(table, field, kind)
-    return found
+def _named(table: Table, name: str) -> None:
+    """The name of what collects is in metrics, in logs, and in the names of its streams."""
+    if name == HTTP_SOURCE:
+        table.wrong("name", f"{name!r} is the source that the token of [http] admits; choose another")
+    elif name and not _NAME.fullmatch(name):
+        table.wrong(
+            "name",
+            f"is {name!r}, and metrics and positions bear it; write letters, digits, points, underscores and hyphens, at "
+            "most 100",
+        )
 
 
-def _unknown_field(table: Table, field: str, kind: Kind) -> None:
-    if field == mapping.TIME_FIELD[kind]:
-        table.wrong(field, 'is read by time = { column = "...", format = "iso" }; write it there')
-    elif field == "tags" and kind == "usage":
-        table.wrong(field, 'are read by tags = { TAG = "COLUMN" } beside columns; write them there')
-    else:
-        table.wrong(field, unknown(f"{kind} field", field, list(mapping.fields_of(kind))))
+def _known(described: list[str], given: object) -> str:
+    known = (*mapping.NATIVE_NAMES, *described)
+    written = values.text(given)
+    if written not in known:
+        raise ValueError(unknown("format", written, (*mapping.FORMATS, *known)))
+    return written
 
 
-def _constants(table: Table, kind: Kind, columns: Dictionary[str, ColumnSpec]) -> dict[str, str]:
-    fields = mapping.fields_of(kind)
-    found: dict[str, str] = {}
-    for field in table.written():
-        if field not in fields:
-            _unknown_field(table, field, kind)
-        elif field == "event_id":
-            table.wrong(field, 'would be the same for every record; write event_id = "{file}:{line}" beside constants')
-        elif field in columns:
-            column = columns[field].column
-            table.wrong(field, f"is read from column {column!r} too; keep one, or make this that column's default")
-        else:
-            found[field] = table.read(field, partial(canonical, field, fields[field]), "")
-    return found
+def _files(table: Table, beside: Path) -> FilesSource:
+    def convert(given: object) -> tuple[str, ...]:
+        return tuple(str(beside / path) for path in map(_path, values.texts(given, '["/var/log/sglang/*.log"]')))
+
+    nothing: tuple[str, ...] = ()
+    return FilesSource(
+        paths=table.require("paths", convert, nothing), poll_seconds=table.integer("poll_seconds", 1, 3_600, 5)
+    )
 
 
-def _time(table: Table, kind: Kind, form: Format) -> TimeSpec:
-    if not table.has("time"):
-        field = mapping.TIME_FIELD[kind]
-        table.wrong("time", f'is missing; say which column holds {field}: {{ column = "...", format = "iso" }}')
-        return _NO_TIME
-    return time_spec(table.table("time"), form)
+def _path(written: str) -> str:
+    scheme = _SCHEME.match(written)
+    if scheme:
+        msg = (
+            f"{written!r} begins with {scheme[1]}://, and files are read from this machine's folders only: the DuckDB in "
+            "use is locked and reads no remote store; sync or mount it, and write the folder"
+        )
+        raise ValueError(msg)
+    parts = Path(written).parts
+    if any("**" in part and part != "**" for part in parts) or not Path(written).name:
+        msg = f"{written!r} is no pattern of files; write `**` only as a whole folder name, and end in a file's, such as *.log"
+        raise ValueError(msg)
+    return written
 
 
-def _event_id(table: Table, form: Format) -> tuple[TemplatePart, ...]:
-    none: tuple[TemplatePart, ...] = ()
-    return table.read("event_id", partial(template, form), none)
+def _http(table: Table) -> HttpSource:
+    if not table.has("token"):
+        table.problems.warning(
+            table.place("token"),
+            'is missing, and it is by its token that a sender is known; add token = { env = "NAME" }',
+        )
+    return HttpSource(
+        token=secret_reading.read(table, "token"),
+        events_per_second=table.integer("events_per_second", 1, 1_000_000) if table.has("events_per_second") else None,
+    )
 
 
-def _tags(table: Table, form: Format) -> dict[str, ColumnSpec]:
-    found: dict[str, ColumnSpec] = {}
-    for tag in table.written():
-        column, path = located(table, tag, form)
-        if path:
-            found[tag] = ColumnSpec(column=column, path=path, unit=None, default=None)
-    return found
+def _globs(given: object) -> tuple[str, ...]:
+    return values.texts(given, '["litellm", "vllm-*"]')
 
 
-def _minus(
-    table: Table, columns: Dictionary[str, ColumnSpec], constants: Dictionary[str, str]
-) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for field in table.written():
-        given = table.raw(field)
-        inside = table.names(field) if isinstance(given, list) else (table.text(field),)
-        for part in (field, *inside):
-            if part not in mapping.TOKEN_FIELDS:
-                table.wrong(field, unknown("token field", part, mapping.TOKEN_FIELDS))
-            elif part not in columns and (part == field or part not in constants):
-                table.wrong(field, f"needs {part}, which no column holds; add it to columns")
-        if field in inside:
-            table.wrong(field, "is taken out of itself; name what is counted inside it")
-        found[field] = inside
-    for field, inside in found.items():
-        for part in sorted(set(inside) & (set(found) - {field})):
-            table.wrong(
-                field, f"takes out {part}, which has something taken out as well; take each out of one field only"
-            )
-    return found
+def _belongs(table: Table, made: Source) -> None:
+    """Keys of other collectors say something that nobody would do; whose they are is open while the collector is."""
+    missing = not made.collector and (table.has("collector") or not made.mapping)
+    for other, keys in _KEYS.items():
+        for key in keys if other != made.collector else ():
+            if table.has(key):
+                table.raw(key)
+                if not missing:
+                    table.wrong(key, f'is only for collector = "{other}"; write that, or remove the key')
+    if table.has("accepts") and not made.collector:
+        table.raw("accepts")
+        if not missing:
+            table.wrong("accepts", "is only for a source with a collector; add one, or remove the key")
 
 
-def _complete(table: Table, made: Mapping, given: set[str]) -> None:
-    """What a usable mapping needs; `given` are fields written at all, so that a wrong one is not called missing too."""
-    if made.kind == "gpu":
-        _complete_gpu(table, given)
+def _described(table: Table, made: Source) -> None:
+    """A known format takes no columns, and a table that neither collects nor describes does nothing."""
+    if made.mapping:
         return
-    if "model" not in given:
-        table.wrong("columns.model", 'is missing; map it, or write constants = { model = "NAME" }')
-    if made.event_id and "event_id" in made.columns:
-        table.wrong("event_id", f"is read from column {made.columns['event_id'].column!r} too; keep one of them")
-    if "event_id" not in given and not table.has("event_id"):
-        table.wrong("event_id", 'is missing; map columns.event_id, or write a template such as "{file}:{line}"')
-    if not given & set(mapping.TOKEN_FIELDS):
-        table.wrong("columns", f"map no tokens; map at least one of {listed(mapping.TOKEN_FIELDS)}")
-
-
-def _complete_gpu(table: Table, given: set[str]) -> None:
-    for key in ("event_id", "tags", "minus"):
+    for key in _MAPPING_KEYS:
         if table.has(key):
-            table.wrong(key, 'is only for kind = "usage"; remove it')
-    if "gpu_uuid" not in given:
-        table.wrong("columns.gpu_uuid", 'is missing; map it, or write constants = { gpu_uuid = "NAME" } for one GPU')
-    measured = [field for field, kind in mapping.GPU_FIELDS.items() if kind != "text"]
-    if not given & set(measured):
-        table.wrong("columns", f"map no measurement; map at least one of {listed(measured)}")
+            table.raw(key)
+            if made.format:
+                table.wrong(
+                    key,
+                    f'is only for format = "csv" or "json"; format = "{made.format}" needs no description, so remove it',
+                )
+    if made.format and not table.has("collector"):
+        table.wrong(
+            "collector",
+            f'is missing, and format = "{made.format}" needs no description; write one of files, kafka, http, or remove '
+            "the table",
+        )

@@ -103,7 +103,9 @@ cost_centers = { __idle__ = "CC-000", __overhead__ = "CC-000" }
 [http]
 listen = "127.0.0.1:8321"              # /metrics and ingest
 # metrics_listen = "0.0.0.0:9321"      # /metrics on a listener of its own
-# token = { env = "APPORTION_TOKEN" }  # secrets stay in the environment
+# token = { env = "APPORTION_TOKEN" }  # secrets stay in the environment; beyond loopback ingest needs one
+# body_bytes_max = 33_554_432          # of one request, decompressed
+# pending_bytes_max = 268_435_456      # of all requests that wait; beyond it senders are asked to come again
 
 [prometheus]
 max_label_sets = 5000                  # pairs of team and model with labels of their own; the rest is `other`
@@ -113,7 +115,46 @@ meter_every_seconds = 60
 chargeback_at = "02:00"                # UTC
 chargeback_dir = "chargeback"
 
+# --- Where events come from ---------------------------------------------------------------------------
+# One [[sources]] table each: how they arrive (`collector`), and what they say (`format`): usage and gpu are the
+# canonical ones, litellm is what that gateway logs, and csv and json are described in columns below.
+
+# [[sources]]                          # requests to /v1/litellm; the token says who sends
+# name = "proxy"
+# collector = "http"
+# format = "litellm"
+# token = { env = "PROXY_TOKEN" }      # every source its own
+# accepts = ["litellm"]                # globs of the events' source; others are refused. Of any collector; all unless said
+# events_per_second = 2_000            # beyond it the sender is asked to come again; no limit unless said
+
+# [[sources]]                          # Kafka; positions are kept in the ledger
+# name = "usage-topic"
+# collector = "kafka"
+# format = "usage"
+# brokers = ["kafka:9092"]
+# topics = ["llm-usage", "gpu-samples"]
+# formats = { gpu-samples = "gpu" }    # topics that say something else
+# format_header = "apportion-format"   # a message with this header names its format itself
+# group = "apportion"                  # shared with other consumers, partitions are too
+# start = "earliest"                   # latest: what a topic holds before the first run stays unread
+# consumers = 1                        # side by side, at most as many as partitions
+# batch_seconds = 1                    # how long messages wait to be landed together
+# security = "SASL_SSL"                # PLAINTEXT unless said | SSL | SASL_PLAINTEXT
+# mechanism = "SCRAM-SHA-512"          # of SASL: PLAIN | SCRAM-SHA-256
+# username = "apportion"
+# password = { env = "KAFKA_PASSWORD" }
+#                                      # of TLS, as PEM: ca_file, certificate_file, key_file; the system's unless said
+
+# [[sources]]                          # files that grow and rotate
+# name = "engine"
+# collector = "files"
+# paths = ["/var/log/engine/*.jsonl"]  # relative ones are beside this file
+# poll_seconds = 5                     # between two looks
+# format = "usage"
+
 # --- Exports of other systems, for `apportion ingest FILE --format gateway` ---------------------------
+# The same keys beside a collector describe what arrives there, and another source may name this one as its format.
+# Messages and requests have no lines and no header: they are json, with ids of their own.
 
 # [[sources]]
 # name = "gateway"
@@ -128,7 +169,7 @@ chargeback_dir = "chargeback"
 # columns.tier = { column = "Tier", default = "standard" }
 # delimiter = ";"                      # of CSV; a comma unless said
 # minus = { uncached_input_tokens = "cache_read_tokens" }  # cached tokens are inside the prompt count
-# constants = { model = "llama-3.1-70b" }
+# constants = { model = "llama-3.1-70b" }  # also source, "file:gateway" unless said
 # tags = { project = "Project" }
 # event_id = "{file}:{line}"           # for records with no id of their own
 """

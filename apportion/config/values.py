@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import unicodedata
 from datetime import UTC, date, datetime, time
@@ -58,6 +59,19 @@ def names(value: object) -> tuple[str, ...]:
         msg = f'is {kind(value)}; write a list, such as ["a", "b"]'
         raise ValueError(msg)
     read = tuple(name(part) for part in value)
+    twice = sorted({part for part in read if read.count(part) > 1})
+    if twice:
+        msg = f"names {', '.join(twice)} twice; write each once"
+        raise ValueError(msg)
+    return read
+
+
+def texts(value: object, example: str) -> tuple[str, ...]:
+    """A list of different texts, at least one; `example` is what such a list may look like."""
+    if not isinstance(value, list) or not value:
+        msg = f"is {'empty' if value == [] else kind(value)}; write a list, such as {example}"
+        raise ValueError(msg)
+    read = tuple(text(part) for part in value)
     twice = sorted({part for part in read if read.count(part) > 1})
     if twice:
         msg = f"names {', '.join(twice)} twice; write each once"
@@ -128,6 +142,14 @@ def instant(value: object) -> datetime:
         msg = f"is {value.isoformat()}; write a time after 1970 and before 9999 (leave effective_to out for no end)"
         raise ValueError(msg)
     return value.astimezone(UTC)
+
+
+def loopback(host: str) -> bool:
+    """Whether only programs of this machine reach a listener on a host or address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def kind(value: object) -> str:

@@ -38,6 +38,10 @@ class LedgerError(ApportionError):
     """The ledger cannot be opened or written."""
 
 
+class LedgerBroken(LedgerError):
+    """DuckDB gave up on the open file: whatever was committed is safe, and only a new process can go on."""
+
+
 class InputError(ApportionError):
     """A whole file cannot be read; single bad records never raise."""
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from apportion.domain.errors import LedgerError
+from apportion.domain.errors import LedgerBroken, LedgerError
 
 MEANINGS: Final = {
     r"Could not set lock|Conflicting lock|already open": """
@@ -28,11 +28,18 @@ MEANINGS: Final = {
 }
 """Pattern of the message, and the sentence in its place; the first match speaks."""
 
+FATAL: Final = r"database has been invalidated|FATAL Error|must be restarted"
+"""What DuckDB says once an error left its memory and its file apart; from then on it refuses every statement."""
+
 
 def translated(error: Exception, path: Path | None = None) -> LedgerError:
     """The error a user sees for one that DuckDB or the file system raised."""
     said = str(error)
     where = f"{path}: " if path else ""
+    if re.search(FATAL, said):
+        return LedgerBroken(
+            f"{where}the open ledger cannot go on ({said.strip().splitlines()[0][:200]}); restart the process."
+        )
     held = re.search(r"PID (\d+)", said)
     holder = f"process {held.group(1)}" if held else "another process"
     for pattern, meaning in MEANINGS.items():

@@ -7,12 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ingest.collectors.streams import ByteStream
+from ingest.elements import advance
 from ingest.slices import RECORD_BYTES_MAX
-
-_SPACE = " \t\r\n"
-_BEFORE_ELEMENT = _SPACE + ","
-_BETWEEN_ARRAYS = _SPACE + "\xef\xbb\xbf"
-_ONE_LINE = str.maketrans("\r\n", "  ")
 
 
 class ArrayStream(ByteStream):
@@ -41,47 +37,18 @@ class ArrayStream(ByteStream):
             text += chunk.decode("latin-1")
             if len(text) < wanted:
                 continue  # an element that was not whole is not read again before there is twice as much of it
-            lines, text, inside = _advance(text, inside=inside)
+            lines, text, inside = advance(text, inside=inside)
             yield lines
             wanted = 2 * len(text)
             if len(text) > RECORD_BYTES_MAX:
                 break
-        lines, text, inside = _advance(text, inside=inside)
+        lines, text, inside = advance(text, inside=inside)
         yield lines
         if inside or text:
             self.damage = self._source.damage or (
                 f"{self.path}: cut short, or no JSON array of elements of at most {RECORD_BYTES_MAX} bytes; the elements before "
                 "that were kept. Run this again when it is whole, or write one object per line (jq -c '.[]')."
             )
-
-
-def _advance(text: str, *, inside: bool) -> tuple[bytes, str, bool]:
-    """Lines of the elements that are whole, the text that is left, and whether an array is still open there."""
-    decoder, found, at = json.JSONDecoder(), [], 0
-    while True:
-        begin = _past(text, at, _BEFORE_ELEMENT if inside else _BETWEEN_ARRAYS)
-        bracket = text[begin : begin + 1]
-        if bracket == ("]" if inside else "["):
-            inside, at = not inside, begin + 1
-            continue
-        if not inside:
-            at = begin
-            break
-        try:
-            _, end = decoder.raw_decode(text, begin)
-        except (ValueError, RecursionError):
-            break
-        if _past(text, end, _SPACE) == len(text):
-            break  # a number may go on
-        found.append(text[begin:end].translate(_ONE_LINE) + "\n")
-        at = end
-    return "".join(found).encode("latin-1"), text[at:], inside
-
-
-def _past(text: str, at: int, characters: str) -> int:
-    while at < len(text) and text[at] in characters:
-        at += 1
-    return at
 
 
 def is_array(source: ByteStream) -> bool:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from apportion.domain.errors import InputError
 from ingest.collectors.arrays import ArrayStream, is_array
@@ -33,13 +35,22 @@ class FileCollector:
         notes: sentences for the person who asked, once the slices are drawn.
     """
 
-    def __init__(self, path: Path, format_: Format) -> None:
+    def __init__(self, path: Path, format_: Format, file: BinaryIO | None = None) -> None:
+        """Look at a file.
+
+        Args:
+            path: of the file.
+            format_: what it says.
+            file: the same file, open, for whoever has to read one file whatever becomes of its name.
+
+        Raises: InputError when it cannot be read.
+        """
         self.path = path
         self.stream = stream_name(path, format_)
         self.notes: list[str] = []
         self.header = b""
         self._format = format_
-        self._bytes = _opened(path, format_)
+        self._bytes = _opened(path, format_, file)
         self._head = b""
         self._cutter = Cutter(format_, b"", Position(), b"")
 
@@ -52,23 +63,43 @@ class FileCollector:
         """About how many bytes of the file lie behind the end of a slice, for progress."""
         return self._bytes.behind if self._bytes.compressed else piece.end
 
-    def slices(self, position: Position) -> Iterator[Slice]:
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the file is an archive, which nobody writes on."""
+        return self._bytes.compressed
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether bytes of the stream are bytes of the file."""
+        return type(self._bytes) is ByteStream and not self._bytes.compressed
+
+    def slices(self, position: Position, *, growing: bool = False) -> Iterator[Slice]:
         """Whole records after the position, in order; the header is known once the first slice is drawn.
+
+        Args:
+            position: how far the file was read before.
+            growing: somebody still writes it: a last line without its end waits, a header without its end as well.
 
         Raises: InputError when the header lacks what the format needs, or the file cannot be read on.
         """
         if position.offset and not self._same(position):
             position = Position()
+        if growing and b"\n" not in self.read(0, HEADER_BYTES_MAX).lstrip(b"\xef\xbb\xbf\r\n"):
+            return
         preamble = self._beginning()
+        if growing and self.header and not self.header.endswith(b"\n"):
+            return
+        position = replace(position)  # the cutter moves it on
         if not position.offset:
             position = Position(offset=len(preamble), lines=preamble.count(b"\n"))
         begin = max(0, position.offset - TAIL_BYTES)
-        tail = self._read(begin, position.offset - begin)
+        tail = self.read(begin, position.offset - begin)
         self._cutter = Cutter(self._format, self.header, position, tail)
         for chunk in self._bytes.chunks(position.offset):
             yield from self._cutter.feed(chunk)
-        yield from self._cutter.finish(damaged=self._bytes.damage is not None)
-        self._say_how_it_ended()
+        yield from self._cutter.finish(damaged=growing or self._bytes.damage is not None)
+        if not growing:
+            self._say_how_it_ended()
 
     def evidence(self) -> str:
         """What to remember with the position after the slice drawn last."""
@@ -77,26 +108,42 @@ class FileCollector:
         return json.dumps(
             {
                 "head_bytes": len(head),
-                "head": _digest(head),
+                "head": digest(head),
                 "tail_bytes": len(tail),
-                "tail": _digest(tail),
+                "tail": digest(tail),
                 "lines": at.lines,
                 "header": self.header.decode("utf-8", "replace"),
             }
         )
 
-    def _same(self, position: Position) -> bool:
-        """Whether the stream up to the position is what it was; says so where it is not."""
+    def carries(self, position: Position) -> bool:
+        """Whether the stream up to the position is what it was when the position was remembered."""
         known = json.loads(position.evidence)
         head_bytes, tail_bytes = int(known.get("head_bytes", 0)), int(known.get("tail_bytes", 0))
-        head = self._read(0, head_bytes)
-        tail = self._read(position.offset - tail_bytes, tail_bytes + 1)
-        if not tail_bytes or _digest(head) != known.get("head") or _digest(tail[:tail_bytes]) != known.get("tail"):
+        return (
+            bool(tail_bytes)
+            and digest(self.read(0, head_bytes)) == known.get("head")
+            and digest(self.read(position.offset - tail_bytes, tail_bytes)) == known.get("tail")
+        )
+
+    def read(self, start: int, count: int) -> bytes:
+        """Bytes of the stream, fewer where it ends before."""
+        held = b""
+        for chunk in self._bytes.chunks(start) if count else ():
+            held += chunk[: count - len(held)]
+            if len(held) >= count:
+                break
+        return held
+
+    def _same(self, position: Position) -> bool:
+        """Whether reading goes on at the position; says so where it does not."""
+        if not self.carries(position):
             self.notes.append(
                 f"{self.path}: not the file that was read before; read from its start, known events are recognised."
             )
             return False
-        if not tail[:tail_bytes].endswith(b"\n") and tail[tail_bytes:] not in {b"", b"\r", b"\n"}:
+        last, following = self.read(position.offset - 1, 1), self.read(position.offset, 1)
+        if last != b"\n" and following not in {b"", b"\r", b"\n"}:
             self.notes.append(
                 f"{self.path}: its last line had no end when it was read, and has grown since; read from its start, known events "
                 "are recognised, and what the line said then shows as a conflict where it differs."
@@ -106,7 +153,7 @@ class FileCollector:
 
     def _beginning(self) -> bytes:
         """Learn head and header. Returns: what to skip at the start of the stream, a byte order mark and the header."""
-        self._head = self._read(0, HEADER_BYTES_MAX)
+        self._head = self.read(0, HEADER_BYTES_MAX)
         mark = 3 if self._head.startswith(b"\xef\xbb\xbf") else 0
         try:
             self.header = self._format.header(self._head[mark:])
@@ -114,14 +161,6 @@ class FileCollector:
             msg = f"{self.path}: {error}"
             raise InputError(msg) from error
         return self._head[: mark + len(self.header)]
-
-    def _read(self, start: int, count: int) -> bytes:
-        held = b""
-        for chunk in self._bytes.chunks(start) if count else ():
-            held += chunk[: count - len(held)]
-            if len(held) >= count:
-                break
-        return held
 
     def _say_how_it_ended(self) -> None:
         if self._bytes.damage:
@@ -142,10 +181,11 @@ def stream_name(path: Path, format_: Format) -> str:
         raise InputError(msg) from error
 
 
-def _opened(path: Path, format_: Format) -> ByteStream:
-    stream = ByteStream(path)
+def _opened(path: Path, format_: Format, file: BinaryIO | None) -> ByteStream:
+    stream = ByteStream(path, file)
     return ArrayStream(path, stream) if format_.reads_arrays and is_array(stream) else stream
 
 
-def _digest(data: bytes) -> str:
+def digest(data: bytes) -> str:
+    """SHA-256, hexadecimal."""
     return hashlib.sha256(data).hexdigest()

@@ -5,6 +5,7 @@ A compressed file that ends too early gives what is whole and then says so; memo
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,19 +36,29 @@ class ByteStream:
     """The decompressed bytes of a file from a position on.
 
     Attributes:
+        path: what sentences call the file; what is opened, where it was not handed in open.
+        size: bytes of the file as it stands, compressed where it is.
         behind: bytes of a compressed file that have been read.
         damage: a sentence, once the end was reached, when the file is cut short or damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: BinaryIO | None = None) -> None:
+        """Look at a file.
+
+        Args:
+            path: of the file.
+            file: the same file, open. It is read whatever becomes of its name, and left open.
+
+        Raises: InputError when it cannot be read.
+        """
         self.path = path
         self.damage: str | None = None
         self.behind = 0
+        self._file = file
         try:
-            with path.open("rb") as file:
-                self._magic = file.read(4)
-                file.seek(0, 2)
-                self.size = file.tell()
+            with self._opened() as opened:
+                self._magic = _read(opened, 0, 4)
+                self.size = opened.seek(0, 2)
         except OSError as error:
             msg = f"{path}: cannot be read ({error.strerror}); check the path and its permissions."
             raise InputError(msg) from error
@@ -60,10 +71,10 @@ class ByteStream:
     def chunks(self, start: int) -> Iterator[bytes]:
         """Bytes from a position of the decompressed stream to its end."""
         try:
-            with self.path.open("rb") as file:
+            with self._opened() as file:
                 if not self.compressed:
-                    file.seek(start)
-                    while chunk := file.read(PLAIN_CHUNK_BYTES):
+                    while chunk := _read(file, start, PLAIN_CHUNK_BYTES):
+                        start += len(chunk)
                         yield chunk
                     return
                 for chunk in self._decompressed(file):
@@ -76,13 +87,17 @@ class ByteStream:
             msg = f"{self.path}: cannot be read ({error.strerror}); what was read before is kept."
             raise InputError(msg) from error
 
+    def _opened(self) -> contextlib.AbstractContextManager[BinaryIO]:
+        return contextlib.nullcontext(self._file) if self._file else self.path.open("rb")
+
     def _decompressed(self, file: BinaryIO) -> Iterator[bytes]:
         gzip = self._magic.startswith(GZIP_MAGIC)
         chunk_bytes = GZIP_CHUNK_BYTES if gzip else ZSTD_CHUNK_BYTES
         decoder: _Decoder = _Gzip() if gzip else _Zstd()
         try:
-            while data := file.read(chunk_bytes):
-                self.behind = file.tell()
+            at = 0
+            while data := _read(file, at, chunk_bytes):
+                self.behind = at = at + len(data)
                 while data:
                     if decoder.eof and not data.strip(b"\0"):
                         break  # padding of tapes and of some uploaders
@@ -99,6 +114,12 @@ class ByteStream:
             return
         if not decoder.eof:
             self.damage = f"{self.path}: cut short; what is whole was kept. Run this again when the file is complete."
+
+
+def _read(file: BinaryIO, at: int, count: int) -> bytes:
+    """Bytes at a position: an open file may be read by several at once, each from where it is."""
+    file.seek(at)
+    return file.read(count)
 
 
 class _Gzip:

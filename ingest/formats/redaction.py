@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 
 
 class Number(str):
@@ -58,21 +58,41 @@ def canonical(record: bytes, fields: Collection[str], tags: Collection[str]) -> 
     return f"{{{','.join(members)}}}".encode(errors="replace")
 
 
-def picked(record: bytes, paths: Collection[tuple[str, ...]]) -> bytes | None:
-    """What may be kept of an object whose values are found at paths; its own bytes where nothing has to be taken out."""
+def picked(
+    record: bytes,
+    paths: Collection[tuple[str, ...]],
+    sealed: Mapping[tuple[str, ...], Callable[[str], str]] | None = None,
+) -> bytes | None:
+    """What may be kept of an object whose values are found at paths; its own bytes where nothing has to be taken out.
+
+    Args:
+        record: the object.
+        paths: keys down to the values.
+        sealed: paths of texts that may hold secrets, and what is kept instead of each.
+    """
     found = parsed(record)
     if found is None:
         return None
-    if not _outside(found, (), set(paths)):
+    changed = _changed(found, sealed or {})
+    if not changed and not _outside(found, (), set(paths)):
         return record
     kept: dict[str, object] = {}
     for path in paths:
-        value, inner = _at(found, path), kept
+        value, inner = changed.get(path, _at(found, path)), kept
         if value is not None:
             for key in path[:-1]:
                 inner = inner.setdefault(key, {})  # type: ignore[assignment]
             inner[path[-1]] = _Leaf(value)
     return _text(kept).encode(errors="replace")
+
+
+def _changed(
+    found: dict[str, object], sealed: Mapping[tuple[str, ...], Callable[[str], str]]
+) -> dict[tuple[str, ...], str]:
+    """Texts that are not kept as they stand."""
+    texts = {path: _at(found, path) for path in sealed}
+    changes = {path: sealed[path](value) for path, value in texts.items() if isinstance(value, str)}
+    return {path: value for path, value in changes.items() if value != texts[path]}
 
 
 class _Leaf:

@@ -10,8 +10,8 @@ WITH texts AS (
 kept AS (
     SELECT
         texts.*,
-        list_sort(list_filter(tag_keys, lambda key: list_contains(getvariable('tag_allow_list'), key)
-            AND json_extract(tags, '/' || replace(replace(key, '~', '~0'), '/', '~1'))::VARCHAR <> 'null')) AS kept_keys
+        list_sort(list_filter(list_intersect(tag_keys, getvariable('tag_allow_list')), lambda key:
+            json_extract(tags, '/' || replace(replace(key, '~', '~0'), '/', '~1'))::VARCHAR <> 'null')) AS kept_keys
     FROM texts
 ),
 allowed AS (
@@ -32,8 +32,13 @@ faults AS (
                 {name: 'tier', text: tier, required: false, most: 256}, {name: 'language', text: language, required: false, most: 256},
                 {name: 'region', text: region, required: false, most: 256}
             ], lambda field: text_fault(field.name, field.text, field.required, field.most))),
+            CASE WHEN len(getvariable('source_globs')) > 0
+                AND len(list_filter(getvariable('source_globs'), lambda source_glob: (source->>'$') GLOB source_glob)) = 0
+                THEN 'foreign_source: source is ' || shown(source) || ', which is not believed from here; add it to accepts' END,
             CASE WHEN coalesce(status->>'$', 'success') NOT IN ('success', 'failed', 'cancelled')
                 THEN 'unknown_value: status is ' || shown(status) || '; it is success, failed or cancelled' END,
+            CASE WHEN usage_quality->>'$' = 'sampled'
+                THEN 'sampled: some requests were traced and others not, so that this says nothing about the whole; send every one, or logs' END,
             CASE WHEN coalesce(usage_quality->>'$', 'reported') NOT IN ('reported', 'estimated', 'missing', 'partial')
                 THEN 'unknown_value: usage_quality is ' || shown(usage_quality) || '; it is reported, estimated, missing or partial' END,
             CASE WHEN tags[1] <> '{'

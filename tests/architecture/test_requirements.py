@@ -33,7 +33,7 @@ def version(number: str) -> tuple[int, ...]:
 
 def bound(requirement: str) -> tuple[str, tuple[int, ...]]:
     """Name and lower bound of a declared requirement."""
-    found = re.match(r"([A-Za-z0-9_.-]+)>=([0-9.]+)", requirement)
+    found = re.match(r"([A-Za-z0-9_.-]+)(?:\[[a-z0-9_,-]+\])?>=([0-9.]+)", requirement)
     assert found, f"{requirement}: write it as name>=version"
     return re.sub(r"[-_.]+", "-", found[1]).lower(), version(found[2])
 

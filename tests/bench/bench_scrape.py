@@ -11,9 +11,10 @@ import fleet
 import ledgers
 from measure import Result, Setting, clocked, cost, rounds
 
+from apportion.listener import listen
 from exporters import results
 from exporters.prometheus import Exposition
-from exporters.scrape import serve_in_thread
+from exporters.scrape import Scrape
 
 PLAIN_COST_MAX = 2.5
 GZIP_COST_MAX = 0.5
@@ -47,7 +48,7 @@ def run(setting: Setting) -> list[Result]:
     assert plain.count(b"\n") >= series
     with (
         served_from_memory(plain) as floor,
-        serve_in_thread("127.0.0.1", 0, page, lambda: "") as listener,
+        listen("127.0.0.1", 0, Scrape(page, lambda: "")) as listener,
         closing(socket.create_connection((str(listener.host), listener.port))) as ours,
     ):
         seconds = rounds(

@@ -132,3 +132,36 @@ def free_port() -> int:
     """A loopback port that nothing listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real Kafka broker for the whole session; nobody kills this one."""
+    from tests.component.broker import real_broker
+
+    with real_broker(tmp_path_factory.mktemp("kafka"), secured=True) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def any_kafka(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The real broker where there can be one, else librdkafka's mock, loudly."""
+    from tests.component.broker import MockBroker, mock_instead, why_no_broker
+
+    if reason := why_no_broker():
+        mock_instead(reason)
+        yield MockBroker()
+    else:
+        yield request.getfixturevalue("kafka")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """The Kafka client leaves sockets whose connection failed to the garbage collector, which warns of them."""
+    import gc
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        for _ in range(3):
+            gc.collect()

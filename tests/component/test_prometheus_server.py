@@ -16,10 +16,11 @@ import pytest
 
 from apportion.domain.period import month
 from apportion.ledger.connection import Session, read_only
+from apportion.listener import listen
 from exporters.chargeback import month_table
 from exporters.prometheus import Exposition
 from exporters.results import publish
-from exporters.scrape import serve_in_thread
+from exporters.scrape import Scrape
 from tests.component.conftest import DEPLOY, Prometheus, until
 from tests.frozen import FrozenClock
 from tests.unit.exporters import books
@@ -99,7 +100,7 @@ def scraped(
         first = publish(ledger, clock).rename(folder / "first.duckdb")
         exposition.update(first)
         exposition.record("meter", "ok", "", books.PUBLISHED_AT, 1.0)
-        with serve_in_thread("127.0.0.1", 0, exposition, lambda: "") as listener:
+        with listen("127.0.0.1", 0, Scrape(exposition, lambda: "")) as listener:
             server = module_prometheus(f"{listener.host}:{listener.port}")
             until(
                 lambda: server.query("count_over_time(apportion_build_info[1m]) >= 3"),

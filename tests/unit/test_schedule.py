@@ -14,12 +14,14 @@ from apportion.domain.errors import AuditFailed, ConfigError, LedgerError
 from apportion.schedule import (
     ATTEMPTS_MAX,
     GRACE_SECONDS,
+    Drift,
     Job,
     Runner,
     Schedule,
     stopping_on_signals,
     trigger_of,
 )
+from tests.frozen import FrozenClock
 
 NOON = datetime(2026, 10, 25, 12, tzinfo=UTC)
 
@@ -217,6 +219,36 @@ def test_a_run_that_is_too_late_is_recorded_as_missed() -> None:
     Schedule([job], asleep, record).run_until(stop)
 
     assert [attempt[:2] for attempt in seen] == [("meter", "missed")]
+
+
+@pytest.mark.parametrize(("clock_seconds", "jump"), [(5, 0), (8, 0), (-2395, -2400), (3605, 3600)])
+def test_a_clock_that_was_set_is_noticed(clock_seconds: int, jump: int) -> None:
+    """By how much, against a stopwatch that nobody can set; and once."""
+    clock, watch = FrozenClock(NOON), iter([100.0, 105.0, 110.0])
+    drift = Drift(clock, lambda: next(watch))
+    clock.advance(timedelta(seconds=clock_seconds))
+    jumped = drift.jumped()
+    clock.advance(timedelta(seconds=5))
+
+    assert (jumped, drift.jumped()) == (jump, 0)
+
+
+def test_after_a_jump_periodic_jobs_run_at_once() -> None:
+    """A clock that was set back does not silence a job until it has caught up."""
+    stop, seen = threading.Event(), []
+
+    def record(*attempt: object) -> None:
+        seen.append(attempt[:2])
+        if len(seen) == 1:
+            schedule.catch_up()
+        else:
+            stop.set()
+
+    ahead = Frozen(SystemClock().now())
+    schedule = Schedule([Job(name="meter", run=lambda: "", every_seconds=86_400)], ahead, record)
+    schedule.run_until(stop)
+
+    assert seen == [("meter", "ok"), ("meter", "ok")]
 
 
 def test_a_signal_stops_and_a_second_one_leaves_at_once() -> None:

@@ -78,6 +78,8 @@ t = "5"
 [http]
 listen = "127.0.0.1:1"
 token = { env = "PATH" }
+body_bytes_max = 4096
+pending_bytes_max = 8192
 [schedule]
 chargeback_at = "02:00"
 [[sources]]
@@ -90,6 +92,39 @@ constants = { model = "m" }
 event_id = "{file}:{line}"
 tags = { project = "P" }
 minus = { output_tokens = ["reasoning_tokens"] }
+[[sources]]
+name = "h"
+collector = "http"
+format = "litellm"
+token = { env = "HOME" }
+events_per_second = 100
+accepts = ["litellm", "vllm-*"]
+[[sources]]
+name = "k"
+collector = "kafka"
+format = "j"
+brokers = ["kafka:9092", "[::1]:9092"]
+topics = ["a", "b"]
+group = "g"
+formats = { b = "gpu" }
+format_header = "f"
+start = "latest"
+consumers = 2
+batch_seconds = 0.5
+security = "SASL_SSL"
+mechanism = "PLAIN"
+username = "u"
+password = { env = "PATH" }
+ca_file = "/dev/null"
+[[sources]]
+name = "j"
+collector = "files"
+format = "json"
+paths = ["/var/log/*.log", "b/**/c?.log"]
+poll_seconds = 2
+kind = "usage"
+time = { column = "T" }
+columns = { output_tokens = "O", event_id = "i", model = "m" }
 """
 
 ODD: st.SearchStrategy[Any] = st.recursive(
@@ -98,9 +133,10 @@ ODD: st.SearchStrategy[Any] = st.recursive(
     | st.integers()
     | st.sampled_from(["", "x", "__x", "*", "a.b", "{", "%", "1e9", "2026-10-01T00:00:00Z", "0001-01-01T00:00:00+05:00"])
     | st.sampled_from([Decimal("NaN"), Decimal("Infinity"), Decimal("-0.1"), Decimal("1e-99"), Decimal("1E+99")])
+    | st.sampled_from(["usage", "csv", "json", "j", "k", "http", "kafka", "a:1", "s3://a/b", "x" * 300, "/", "a/**b", "\0"])
     | st.text(max_size=5)
     | st.sampled_from([datetime(1, 1, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC), date(2026, 1, 1), time(1)]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["column", "env", "id", "x"]), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["column", "env", "id", "name", "format", "collector", "x"]), inner, max_size=3),
     max_leaves=4,
 )  # fmt: skip
 

@@ -28,8 +28,10 @@ def gpu(more: str = "", columns: str = '{ gpu_uuid = "U", active_ratio = "A" }')
 def only(loaded: Loaded, text: str) -> Mapping:
     """The one mapping of a config."""
     config = loaded(text)
-    assert config.source("x") is config.sources[0]
-    return config.sources[0]
+    (source,) = config.sources
+    assert (source.name, source.format, source.collector, source.accepts) == ("x", "x", "", ())
+    assert config.mappings == {"x": source.mapping}
+    return config.mappings["x"]
 
 
 def test_a_csv_with_two_token_columns_needs_a_few_lines(loaded: Loaded) -> None:
@@ -134,8 +136,8 @@ def test_units_have_a_canonical_default(loaded: Loaded) -> None:
         (source('tags = { project = "a..b" }', form="json"), "tags.project", "which is not a path"),
         (source('delimiter = ";;"'), "delimiter", "write one character"),
         (source('delimiter = ";"', form="json"), "delimiter", 'is only for format = "csv"; remove it'),
-        (source(form="xml"), "format", "is 'xml'; write one of csv, json"),
-        (source().replace('name = "x"', 'name = "usage"'), "name", "is a canonical format's name; choose another"),
+        (source(form="xml"), "format", "unknown format 'xml'; known are csv, gpu, json, litellm, usage"),
+        (source().replace('name = "x"', 'name = "usage"'), "name", "'usage' is the name of a known format; choose another"),
         (source().replace('name = "x"', 'name = "__x"'), "name", "begins with __"),
         (gpu(columns='{ active_ratio = "A" }'), "columns.gpu_uuid", "is missing; map it, or write constants"),
         (gpu(columns='{ gpu_uuid = "U" }'), "columns", "map no measurement; map at least one of active_ratio"),

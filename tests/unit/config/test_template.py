@@ -24,11 +24,18 @@ def test_the_written_config_loads_without_problems_or_warnings(tmp_path: Path) -
 
 def test_every_suggestion_in_a_comment_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Taking the comment sign off every suggested line gives a config that loads, so no suggestion is out of date."""
-    monkeypatch.setenv("APPORTION_TOKEN", "set")
+    for name in ("APPORTION_TOKEN", "PROXY_TOKEN", "KAFKA_PASSWORD"):
+        monkeypatch.setenv(name, "set")
     config, _ = write(tmp_path)
     config.write_text(re.sub(r"^( *)# (?=[\[{a-z_.]+.*[\]=])", r"\1", config.read_text(), flags=re.MULTILINE))
     read = load(config)
-    assert [mapping.name for mapping in read.sources] == ["gateway"]
+    assert [(source.name, source.collector) for source in read.sources] == [
+        ("proxy", "http"),
+        ("usage-topic", "kafka"),
+        ("engine", "files"),
+        ("gateway", ""),
+    ]
+    assert list(read.mappings) == ["gateway"]
     assert [alias.alias for alias in read.model_aliases] == ["gpt-internal"]
     assert [cost.id for cost in read.shared_costs] == ["platform-team"]
     assert read.deployments[0].utilization == "capacity"

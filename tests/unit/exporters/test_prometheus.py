@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from apportion.domain import money
 from apportion.domain.errors import LedgerError
 from apportion.ledger.connection import Ledger, read_only
+from exporters.arrivals import Arrivals, SourceState
 from exporters.prometheus import OPENMETRICS_TYPE, TEXT_TYPE, Exposition, families
 from exporters.results import publish
 from tests.frozen import FrozenClock
@@ -87,10 +88,47 @@ def test_both_formats_say_the_same(results: Path, exposition: Exposition) -> Non
     assert page(exposition, "application/openmetrics-text").endswith("\n# EOF\n")
 
 
+ARRIVALS = Arrivals(
+    sources={
+        "topic": SourceState(
+            collector="kafka", is_up=True, failures=2, last_success_at=books.PUBLISHED_AT, lag_records=7
+        ),
+        "logs": SourceState(collector="files", is_up=False, failures=0, last_success_at=None, lag_records=None),
+    },
+    responses={("/v1/usage", 200): 5},
+    lost_records=3,
+)
+
+
+def test_arrivals_are_shown_as_they_were_written_down(exposition: Exposition) -> None:
+    """A source is up or not, what is unknown has no line, and counts are those of the ledger."""
+    exposition.show(ARRIVALS)
+    lines = set(page(exposition, "text/plain").splitlines())
+
+    assert {
+        'apportion_source_up{collector="kafka",source="topic"} 1.0',
+        'apportion_source_up{collector="files",source="logs"} 0.0',
+        'apportion_source_lag_records{collector="kafka",source="topic"} 7.0',
+        'apportion_source_failures_total{collector="kafka",source="topic"} 2.0',
+        'apportion_http_responses_total{code="200",endpoint="/v1/usage"} 5.0',
+        "apportion_source_lost_records_total 3.0",
+    } <= lines
+    assert not any(line.startswith('apportion_source_lag_records{collector="files"') for line in lines)
+
+
+def test_a_restart_takes_no_run_back(exposition: Exposition) -> None:
+    """Runs are counted on from what the ledger remembers."""
+    exposition.resume({("meter", "ok"): 41})
+    exposition.record("meter", "ok", "", books.PUBLISHED_AT, 1.0)
+
+    assert 'apportion_job_runs_total{job_name="meter",outcome="ok"} 42.0' in page(exposition, "text/plain")
+
+
 def test_every_described_family_is_shown(results: Path, exposition: Exposition) -> None:
     """What is described, with its type and unit, is what a ledger with something of everything shows."""
     exposition.update(results)
     exposition.record("meter", "ok", "", books.PUBLISHED_AT, 1.0)
+    exposition.show(ARRIVALS)
     described = {(metric.name, metric.type, metric.unit) for metric in exposition.describe()}
 
     assert described == {

@@ -102,7 +102,7 @@ class Desk:
         """Learn `[[sources]]` tables as formats."""
         config = self.folder / "apportion.toml"
         config.write_text(CONFIG + toml)
-        self.formats |= {mapping.name: Mapped(mapping) for mapping in load(config).sources}
+        self.formats |= {mapping.name: Mapped(mapping) for mapping in load(config).mappings.values()}
 
     def replay(self) -> Outcome:
         """Try the quarantine again."""

@@ -1,0 +1,116 @@
+"""Where events come from: one `[[sources]]` table each, how it arrives and what it says.
+
+These are descriptions only; ingest collects. The one source that needs no table is `http`, which `[http] token` admits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from apportion.config.environment import Secret
+from apportion.config.mapping import Mapping
+
+CollectorName = Literal["", "files", "kafka", "http"]
+Start = Literal["earliest", "latest"]
+Security = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+COLLECTORS: Final[tuple[CollectorName, ...]] = ("files", "kafka", "http")
+STARTS: Final[tuple[Start, ...]] = ("earliest", "latest")
+SECURITIES: Final[tuple[Security, ...]] = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS: Final[tuple[Mechanism, ...]] = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+HTTP_SOURCE: Final = "http"
+"""The source that exists without being declared: requests with the token of `[http]`, or, on loopback, with none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesSource:
+    """Files that are followed as they grow.
+
+    Attributes:
+        paths: globs; relative ones are beside the config file.
+        poll_seconds: pause between two looks at them.
+    """
+
+    paths: tuple[str, ...]
+    poll_seconds: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSource:
+    """Topics of one Kafka cluster, read by one consumer group.
+
+    Attributes:
+        brokers: `host:port`, at least one.
+        topics: names, at least one.
+        group: the consumer group; partitions are shared among its members.
+        formats: topic -> format, for topics that say something else than the source's format.
+        format_header: name of the message header whose value, if there, names the message's format.
+        start: where a partition begins that the ledger does not know yet.
+        consumers: how many run here.
+        batch_seconds: how long messages may wait for a batch.
+        security: of the connection.
+        mechanism: of SASL, None without.
+        username: of SASL, None without.
+        password: of SASL, None without.
+        ca_file: PEM of who signs the brokers' certificates; None trusts the system's.
+        certificate_file: PEM of the client's own certificate, or None.
+        key_file: PEM of its key; None where the certificate's file holds it.
+    """
+
+    brokers: tuple[str, ...]
+    topics: tuple[str, ...]
+    group: str = "apportion"
+    formats: Dictionary[str, str] = field(default_factory=dict)
+    format_header: str = "apportion-format"
+    start: Start = "earliest"
+    consumers: int = 1
+    batch_seconds: int | float = 1
+    security: Security = "PLAINTEXT"
+    mechanism: Mechanism | None = None
+    username: str | None = None
+    password: Secret | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSource:
+    """A sender of requests, known by its token.
+
+    Attributes:
+        token: its bearer token; no other source has the same.
+        events_per_second: how many it may send, over time; None is no limit.
+    """
+
+    token: Secret | None
+    events_per_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One `[[sources]]` table.
+
+    Attributes:
+        name: of the source, and of its mapping where it describes one; no two are alike.
+        collector: how its records arrive; empty where it only describes a format for `ingest --format NAME`.
+        format: name of the format its records are in; its own name where it describes a mapping.
+        mapping: the format it describes, or None where `format` names one that is known elsewhere.
+        files: set exactly where the collector is files.
+        kafka: set exactly where the collector is kafka.
+        http: set exactly where the collector is http.
+        accepts: globs of the events' `source` that are believed from here; empty believes any.
+    """
+
+    name: str
+    collector: CollectorName
+    format: str
+    mapping: Mapping | None = None
+    files: FilesSource | None = None
+    kafka: KafkaSource | None = None
+    http: HttpSource | None = None
+    accepts: tuple[str, ...] = ()

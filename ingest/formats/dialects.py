@@ -1,0 +1,85 @@
+"""How others count tokens, and who they say served a call: what several formats have in common.
+
+Counts that are inside others are taken out of them. Where the parts exceed the whole, the sender broke the rule of its
+dialect, which in the wild means that the parts stand beside the whole: then they are read so, and the event's
+`usage_quality` says `partial`, by which such events are counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ingest.formats import conversions as to
+
+SELF_HOSTED = frozenset(
+    {
+        "docker_model_runner",
+        "hosted_vllm",
+        "infinity",
+        "lemonade",
+        "llamafile",
+        "llama.cpp",
+        "lm_studio",
+        "ollama",
+        "ollama_chat",
+        "oobabooga",
+        "self",
+        "sglang",
+        "tensorrt_llm",
+        "tgi",
+        "triton",
+        "vllm",
+        "xinference",
+    }
+)
+"""Providers that are engines on somebody's own GPUs."""
+
+COMPATIBLE = frozenset({"openai", "text-completion-openai", "custom_openai", "openai_like"})
+"""Providers that only name the protocol: at an address that is not OpenAI's they are own GPUs until the config says otherwise."""
+
+OPENAI_HOST = r"(.*\.)?openai\.(com|azure\.com)(:\d+)?"
+
+
+def exceeds(whole: str, parts: Sequence[str]) -> str:
+    """SQL: whether counts are more than the count that should hold them. All are JSON text; an absent whole holds anything."""
+    inside = " + ".join(f"coalesce(TRY_CAST({part} AS BIGINT), 0)::HUGEINT" for part in parts)
+    return f"coalesce({inside} > TRY_CAST({whole} AS BIGINT), false)"
+
+
+def without(whole: str, parts: Sequence[str]) -> str:
+    """SQL: a count without the counts inside it; as it stands where they exceed it."""
+    return f"CASE WHEN {exceeds(whole, parts)} THEN {whole} ELSE {to.difference(whole, parts)} END"
+
+
+def apart(whole: object, parts: Sequence[object]) -> tuple[object, bool]:
+    """A count without the counts inside it, and whether they contradict it. What is no count is left for landing to judge."""
+    inside = 0
+    for part in parts:
+        if isinstance(part, int):
+            inside += part
+        elif part is not None:
+            return whole, False
+    if not isinstance(whole, int):
+        return whole, False
+    return (whole, True) if inside > whole else (whole - inside, False)
+
+
+def served_by(named: str | None, host: str | None) -> str | None:
+    """`self`, or who served the call from outside."""
+    if named is None:
+        return None
+    lowered = named.lower()
+    elsewhere = host is not None and not re.fullmatch(OPENAI_HOST, host.lower())
+    return "self" if lowered in SELF_HOSTED or (lowered in COMPATIBLE and elsewhere) else named
+
+
+def provider(named: str, host: str) -> str:
+    """SQL: `self`, or who served the call from outside; both arguments are text or NULL."""
+    own = ", ".join(to.text(word) for word in sorted(SELF_HOSTED))
+    protocols = ", ".join(to.text(word) for word in sorted(COMPATIBLE))
+    return (
+        f"CASE WHEN lower({named}) IN ({own}) THEN 'self' "
+        f"WHEN lower({named}) IN ({protocols}) AND NOT regexp_full_match(lower({host}), {to.text(OPENAI_HOST)}) THEN 'self' "
+        f"ELSE {named} END"
+    )

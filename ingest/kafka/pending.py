@@ -1,0 +1,148 @@
+"""What was fetched and waits to be landed: bounded, in the order it came, filled by many readers and emptied by one lander."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ingest.kafka.member import Place
+from ingest.slices import SLICE_BYTES_MAX, SLICE_RECORDS
+
+WAITING_RECORDS_MAX = 2 * SLICE_RECORDS
+"""One slice lands while the next is collected; then fetching pauses."""
+
+WAITING_BYTES_MAX = SLICE_BYTES_MAX
+
+
+@dataclass(slots=True, eq=False)
+class Claim:
+    """One reader's right to land one partition, from when it begins to read until it loses the partition or has to seek.
+
+    Attributes:
+        place: the partition.
+        stream: its name in the ledger.
+        landed: the next offset to land; only the lander moves it.
+        is_alive: whether what was fetched under it may still be landed.
+        is_stale: whether the ledger stood elsewhere, so that the reader has to seek.
+    """
+
+    place: Place
+    stream: str
+    landed: int
+    is_alive: bool = True
+    is_stale: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Consecutive messages of a partition.
+
+    Attributes:
+        claim: under which they were fetched.
+        offsets: of the messages, rising.
+        values: of the messages; None is a tombstone.
+        formats: what each message says it is, None where it says nothing; empty where none does.
+        bytes_held: of all values.
+    """
+
+    claim: Claim
+    offsets: Sequence[int]
+    values: Sequence[bytes | None]
+    formats: Sequence[str | None]
+    bytes_held: int
+
+    def split(self, count: int) -> tuple[Delivery, Delivery]:
+        """The first messages, and the others."""
+        return self._part(0, count), self._part(count, len(self.offsets))
+
+    def _part(self, start: int, end: int) -> Delivery:
+        values = self.values[start:end]
+        return Delivery(
+            claim=self.claim,
+            offsets=self.offsets[start:end],
+            values=values,
+            formats=self.formats[start:end],
+            bytes_held=sum(map(len, filter(None, values))),
+        )
+
+
+class Pending:
+    """Deliveries on their way. Thread-safe."""
+
+    def __init__(self, seconds: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._monotonic = seconds, monotonic
+        self._changed = threading.Condition()
+        self._waiting: deque[Delivery] = deque()
+        self._landing: list[Delivery] = []
+        self._records = self._bytes = 0
+        self._since = 0.0
+        self._is_closing = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether readers should pause. What one of them has in hand still goes in."""
+        return self._records >= WAITING_RECORDS_MAX or self._bytes >= WAITING_BYTES_MAX
+
+    def put(self, delivery: Delivery) -> None:
+        """Hand over what was fetched."""
+        with self._changed:
+            if not self._waiting:
+                self._since = self._monotonic()
+            self._waiting.append(delivery)
+            self._records += len(delivery.offsets)
+            self._bytes += delivery.bytes_held
+            self._changed.notify_all()
+
+    def take(self) -> list[Delivery]:
+        """What lands next: a slice's worth, or whatever came within the seconds. Empty when all is over.
+
+        What was taken counts as landed when `take` is called again.
+        """
+        with self._changed:
+            self._landing = []
+            self._changed.notify_all()
+            while not (self._is_closing or self._is_due()):
+                left = self._since + self._seconds - self._monotonic() if self._waiting else None
+                self._changed.wait(left if left is None or left > 0 else 0)
+            self._landing = list(self._slice())
+            self._since = self._monotonic()
+            return self._landing
+
+    def messages_of(self, claim: Claim) -> int:
+        """How many messages of a claim are still to be landed."""
+        with self._changed:
+            return sum(len(one.offsets) for one in (*self._waiting, *self._landing) if one.claim is claim)
+
+    def flush(self, until: Callable[[], bool]) -> None:
+        """Wait until everything that was handed over has landed, or until somebody gives up."""
+        with self._changed:
+            while (self._waiting or self._landing) and not until():
+                self._changed.wait(0.1)
+
+    def close(self) -> None:
+        """Nothing more comes: hand out what is left, then nothing."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+
+    def _is_due(self) -> bool:
+        if self._records >= SLICE_RECORDS or self._bytes >= WAITING_BYTES_MAX // 2:
+            return True
+        return bool(self._waiting) and self._monotonic() - self._since >= self._seconds
+
+    def _slice(self) -> list[Delivery]:
+        found: list[Delivery] = []
+        room, bytes_left = SLICE_RECORDS, WAITING_BYTES_MAX // 2
+        while self._waiting and room > 0 and (bytes_left > 0 or not found):
+            delivery = self._waiting.popleft()
+            if len(delivery.offsets) > room:
+                delivery, rest = delivery.split(room)
+                self._waiting.appendleft(rest)
+            found.append(delivery)
+            room, bytes_left = room - len(delivery.offsets), bytes_left - delivery.bytes_held
+        self._records -= sum(len(one.offsets) for one in found)
+        self._bytes -= sum(one.bytes_held for one in found)
+        return found

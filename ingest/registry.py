@@ -1,0 +1,43 @@
+"""Every format there is, by the name that `--format`, `[[sources]]` and a message's header call it.
+
+A new one is a line in `_NATIVE`. Whatever is not here, a mapping in the config can describe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dictionary
+
+from apportion.config.mapping import Mapping
+from ingest.format import Format
+from ingest.formats.litellm import LITELLM
+from ingest.formats.mapped import Mapped
+from ingest.formats.ndjson import Ndjson
+from ingest.kinds import KINDS
+
+_NATIVE: tuple[Format, ...] = (LITELLM,)
+"""What known systems write."""
+
+BUILT_IN: Dictionary[str, Format] = {
+    **{name: Ndjson(name, kind) for name, kind in KINDS.items()},
+    **{format_.name: format_ for format_ in _NATIVE},
+}
+"""Formats that need no config; no mapping may take their names."""
+
+
+def find(name: str, mappings: Dictionary[str, Mapping]) -> Format | None:
+    """A format by name, or None.
+
+    Args:
+        name: as it was asked for.
+        mappings: of the config, by their names.
+    """
+    known = BUILT_IN.get(name)
+    if known is not None:
+        return known
+    mapping = mappings.get(name)
+    return None if mapping is None else Mapped(mapping)
+
+
+def names(mappings: Dictionary[str, Mapping]) -> list[str]:
+    """The names of every format: the built-in ones, then those of the config."""
+    return [*BUILT_IN, *(name for name in mappings if name not in BUILT_IN)]
