@@ -32,6 +32,13 @@ class HealthLog:
         session.close()
         return {(str(job), str(outcome)): int(count) for job, outcome, count in found}
 
+    def arrivals(self) -> Arrivals:
+        """What the ledger says now, and may be shown."""
+        session = self._ledger.session()
+        found = _arrivals(session)
+        session.close()
+        return found
+
     def write(self, conditions: Sequence[Condition], responses: Mapping[tuple[str, int], int]) -> Arrivals:
         """Remember how every source is, and answers given since the last call. Returns: what may be shown.
 

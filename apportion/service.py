@@ -61,6 +61,7 @@ class Service:
         self.supervisor = Supervisor(self._arriving.collectors, pipeline.clock)
         self.exposition = Exposition(pipeline.config.ledger.billing_currency, __version__)
         self.exposition.resume(self._log.job_runs())
+        self.exposition.show(self._log.arrivals())
         self._scrape = Scrape(self.exposition, self.readiness, self.troubles)
         self._published = False
         self._failure = ""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from ingest.elements import elements
-from ingest.formats.ndjson import count_lines, json_fault
+from ingest.formats.ndjson import json_fault
 from ingest.slices import RECORD_BYTES_MAX, Part, Record, Slice
 
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
@@ -34,14 +35,48 @@ class Run:
 
 def gathered(runs: Sequence[Run]) -> Slice:
     """One slice of all the records, in order. The caller bounds how much there is of them."""
-    parts, pieces, overlong = [], [], False
-    for run in runs:
-        data, part, has_overlong = _lines(run)
-        parts.append(part)
-        overlong |= has_overlong
-        if data:
-            pieces.append(data)
-    joined = b"\n".join(pieces)
+    present = [[value for value in run.values if value] for run in runs]
+    joined = b"\n".join(chain.from_iterable(present))
+    if _is_plain(joined, present):
+        return _slice(joined, [_counted(run, len(mine)) for run, mine in zip(runs, present, strict=True)])
+    told = [_told_apart(run) for run in runs]
+    lines = [line for mine, _ in told for line in mine]
+    joined = b"\n".join(lines)
+    overlong = any(len(line) > RECORD_BYTES_MAX for line in lines)
+    return _slice(joined, [part for _, part in told], tuple(_sifted(joined)) if overlong else None)
+
+
+def _is_plain(joined: bytes, present: Sequence[Sequence[bytes]]) -> bool:
+    """Whether every message is one line that may be a record as it stands: an object, as far as its first byte tells."""
+    messages = sum(map(len, present))
+    return (
+        joined.count(b"\n") == messages - 1
+        and all({value[:1] for value in mine} <= {b"{"} for mine in present)
+        and (len(joined) <= RECORD_BYTES_MAX or max(map(len, chain.from_iterable(present))) <= RECORD_BYTES_MAX)
+    )
+
+
+def _counted(run: Run, records: int) -> Part:
+    """The part of a run whose messages are a record each, or none."""
+    if run.numbers is None or not records:
+        return replace(run.part, records=records)
+    numbers = tuple(number for number, value in zip(run.numbers, run.values, strict=True) if value)
+    consecutive = numbers[-1] - run.part.first_record == records
+    return replace(run.part, records=records, numbers=() if consecutive else numbers)
+
+
+def _told_apart(run: Run) -> tuple[list[bytes], Part]:
+    """The records of a run, whatever its messages hold."""
+    lines: list[bytes] = []
+    owners: list[int] = []
+    for value, number in zip(run.values, run.numbers or [0] * len(run.values), strict=True):
+        found = records_of(value) if value else []
+        lines += found
+        owners += [number] * len(found)
+    return lines, replace(run.part, records=len(lines), numbers=() if run.numbers is None else tuple(owners))
+
+
+def _slice(joined: bytes, parts: Sequence[Part], sifted: tuple[Record, ...] | None = None) -> Slice:
     return Slice(
         data=joined,
         start=0,
@@ -49,38 +84,8 @@ def gathered(runs: Sequence[Run]) -> Slice:
         first_record=0,
         first_line=0,
         records=sum(part.records for part in parts),
-        sifted=tuple(_sifted(joined)) if overlong else None,
+        sifted=sifted,
         parts=tuple(parts),
-    )
-
-
-def _lines(run: Run) -> tuple[bytes, Part, bool]:
-    """The records of a run, one per line; its part; whether one of them is too long."""
-    present = [value for value in run.values if value]
-    joined = b"\n".join(present)
-    if len(present) == len(run.values) and _is_plain(joined, present):
-        consecutive = run.numbers is None or run.numbers[-1] - run.part.first_record == len(present)
-        numbers = () if consecutive or run.numbers is None else tuple(run.numbers)
-        return joined, replace(run.part, records=len(present), numbers=numbers), False
-    lines: list[bytes] = []
-    owners: list[int] = []
-    for value, number in zip(run.values, run.numbers or [0] * len(run.values), strict=True):
-        found = records_of(value) if value else []
-        lines += found
-        owners += [number] * len(found)
-    part = replace(run.part, records=len(lines), numbers=() if run.numbers is None else tuple(owners))
-    return b"\n".join(lines), part, any(len(line) > RECORD_BYTES_MAX for line in lines)
-
-
-def _is_plain(joined: bytes, present: Sequence[bytes]) -> bool:
-    """Whether every message is one line that may be a record as it stands."""
-    return (
-        bool(present)
-        and joined.count(b"\n") == len(present) - 1
-        and not joined.startswith(b"[")
-        and b"\n[" not in joined
-        and (len(joined) <= RECORD_BYTES_MAX or max(map(len, present)) <= RECORD_BYTES_MAX)
-        and count_lines(joined) == len(present)
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SLICE_RECORDS = 245_760
-"""Two DuckDB row groups, which are written once where smaller inserts pass through the write-ahead log as well."""
+ROW_GROUP_RECORDS = 122_880
+"""What DuckDB writes once where smaller inserts pass through the write-ahead log as well."""
+
+SLICE_RECORDS = 2 * ROW_GROUP_RECORDS
 
 SLICE_BYTES_MAX = 160 * 1024 * 1024
 RECORD_BYTES_MAX = 8 * 1024 * 1024

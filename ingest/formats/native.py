@@ -6,23 +6,21 @@ the values that are looked for: prompts and answers are passed over, and never r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ingest.format import Cut, Ending
 from ingest.formats import conversions as to
 from ingest.formats import redaction
-from ingest.formats.ndjson import OBJECT_BYTES_MAX, cut_lines, json_fault, sift_lines, split_lines
+from ingest.formats.ndjson import OBJECT_BYTES_MAX, JsonLines
 from ingest.kinds import Kind
-from ingest.slices import Record
 
 Keys = tuple[str, ...]
 Tree = dict[str, "Tree | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Native:
+class Native(JsonLines):
     """JSON objects of a known system, one per line or in one array.
 
     Attributes:
@@ -61,26 +59,6 @@ class Native:
         fields = {**self.fields, "tags": self._tags()}
         columns = ",\n    ".join(f"{fields.get(column, 'NULL::VARCHAR')} AS {column}" for column in self.kind.columns)
         return f"SELECT\n    {columns}\nFROM {rows}"
-
-    def cut(self, data: bytes, header: bytes, ending: Ending) -> Cut:  # noqa: ARG002 - no header
-        """Lines; the last one may lack its end if it is an object."""
-        return cut_lines(data, ending)
-
-    def split(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Lines that are not blank."""
-        return split_lines(data)
-
-    def sift(self, data: bytes, header: bytes) -> tuple[Record, ...]:  # noqa: ARG002 - no header
-        """Lines that are not blank, one by one."""
-        return sift_lines(data)
-
-    def fault(self, record: bytes, header: bytes) -> str | None:  # noqa: ARG002 - no header
-        """What the JSON parser says."""
-        return json_fault(record)
-
-    def header(self, data: bytes) -> bytes:  # noqa: ARG002 - none
-        """JSON lines have none."""
-        return b""
 
     def kept(self, record: bytes, header: bytes, tags: frozenset[str]) -> bytes | None:  # noqa: ARG002 - no header
         """The values that are read, those of other tags left out, secrets replaced."""

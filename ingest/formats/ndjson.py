@@ -16,8 +16,34 @@ from ingest.slices import Record
 OBJECT_BYTES_MAX = 16 * 1024 * 1024
 
 
+class JsonLines:
+    """What every format of one JSON object per line has in common."""
+
+    __slots__ = ()
+
+    def cut(self, data: bytes, header: bytes, ending: Ending) -> Cut:  # noqa: ARG002 - no header
+        """Lines; the last one may lack its end if it is an object."""
+        return cut_lines(data, ending)
+
+    def split(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Lines that are not blank."""
+        return split_lines(data)
+
+    def sift(self, data: bytes, header: bytes) -> tuple[Record, ...]:  # noqa: ARG002 - no header
+        """Lines that are not blank, one by one."""
+        return sift_lines(data)
+
+    def fault(self, record: bytes, header: bytes) -> str | None:  # noqa: ARG002 - no header
+        """What the JSON parser says."""
+        return json_fault(record)
+
+    def header(self, data: bytes) -> bytes:  # noqa: ARG002 - none
+        """JSON lines have none."""
+        return b""
+
+
 @dataclass(frozen=True, slots=True)
-class Ndjson:
+class Ndjson(JsonLines):
     """One canonical record per line.
 
     Attributes:
@@ -38,26 +64,6 @@ class Ndjson:
         """The canonical fields, each as a JSON value; a line that is no object is a row of NULLs."""
         fields = ", ".join(f"{column}::VARCHAR AS {column}" for column in self.kind.columns)
         return f"SELECT {fields} FROM {read_objects(spool, self.kind.columns)}"
-
-    def cut(self, data: bytes, header: bytes, ending: Ending) -> Cut:  # noqa: ARG002 - no header
-        """Lines; the last one may lack its end if it is an object."""
-        return cut_lines(data, ending)
-
-    def split(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Lines that are not blank."""
-        return split_lines(data)
-
-    def sift(self, data: bytes, header: bytes) -> tuple[Record, ...]:  # noqa: ARG002 - no header
-        """Lines that are not blank, one by one."""
-        return sift_lines(data)
-
-    def fault(self, record: bytes, header: bytes) -> str | None:  # noqa: ARG002 - no header
-        """What the JSON parser says."""
-        return json_fault(record)
-
-    def header(self, data: bytes) -> bytes:  # noqa: ARG002 - none
-        """NDJSON has none."""
-        return b""
 
     def kept(self, record: bytes, header: bytes, tags: frozenset[str]) -> bytes | None:  # noqa: ARG002 - no header
         """Fields of the contract and allowed tags."""

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ingest.kafka.member import Place
-from ingest.slices import SLICE_BYTES_MAX, SLICE_RECORDS
+from ingest.slices import ROW_GROUP_RECORDS, SLICE_BYTES_MAX, SLICE_RECORDS
 
 WAITING_RECORDS_MAX = 2 * SLICE_RECORDS
 """One slice lands while the next is collected; then fetching pauses."""
 
-WAITING_BYTES_MAX = SLICE_BYTES_MAX
+WAITING_BYTES_MAX = 2 * SLICE_BYTES_MAX
 
 
 @dataclass(slots=True, eq=False)
@@ -97,7 +97,7 @@ class Pending:
             self._changed.notify_all()
 
     def take(self) -> list[Delivery]:
-        """What lands next: a slice's worth, or whatever came within the seconds. Empty when all is over.
+        """What lands next: at least a row group, or whatever came within the seconds. Empty when all is over.
 
         What was taken counts as landed when `take` is called again.
         """
@@ -129,13 +129,14 @@ class Pending:
             self._changed.notify_all()
 
     def _is_due(self) -> bool:
-        if self._records >= SLICE_RECORDS or self._bytes >= WAITING_BYTES_MAX // 2:
+        if self._records >= ROW_GROUP_RECORDS or self._bytes >= SLICE_BYTES_MAX:
             return True
         return bool(self._waiting) and self._monotonic() - self._since >= self._seconds
 
     def _slice(self) -> list[Delivery]:
         found: list[Delivery] = []
-        room, bytes_left = SLICE_RECORDS, WAITING_BYTES_MAX // 2
+        groups = min(self._records, SLICE_RECORDS) // ROW_GROUP_RECORDS
+        room, bytes_left = groups * ROW_GROUP_RECORDS or SLICE_RECORDS, SLICE_BYTES_MAX
         while self._waiting and room > 0 and (bytes_left > 0 or not found):
             delivery = self._waiting.popleft()
             if len(delivery.offsets) > room:

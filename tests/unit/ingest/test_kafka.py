@@ -230,7 +230,8 @@ def test_brokers_without_ids_leave_names() -> None:
 
 
 def test_waiting_is_bounded_and_cut_to_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readers are told to pause; slices have as many records as they may, in the order that was fetched."""
+    """Readers are told to pause; slices are whole row groups, as many as they may be, in the order that was fetched."""
+    monkeypatch.setattr(kafka_pending, "ROW_GROUP_RECORDS", 2)
     monkeypatch.setattr(kafka_pending, "SLICE_RECORDS", 4)
     monkeypatch.setattr(kafka_pending, "WAITING_RECORDS_MAX", 8)
     pending, claim = Pending(3600), Claim(("t", 0), STREAM, 0)
@@ -242,8 +243,10 @@ def test_waiting_is_bounded_and_cut_to_slices(monkeypatch: pytest.MonkeyPatch) -
     assert [[*one.offsets] for one in pending.take()] == [[0, 1, 2], [3]]
     assert (pending.is_full, pending.messages_of(claim)) == (False, 9)
     assert [[*one.offsets] for one in pending.take()] == [[4, 5, 6, 7]]
+    pending.put(delivery(claim, dict.fromkeys(range(9, 11), b"x")))
+    assert [[*one.offsets] for one in pending.take()] == [[8], [9]]
     pending.close()
-    assert [[*one.offsets] for one in pending.take()] == [[8]]
+    assert [[*one.offsets] for one in pending.take()] == [[10]]
     assert (pending.take(), pending.messages_of(claim)) == ([], 0)
 
 
