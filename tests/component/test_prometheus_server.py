@@ -18,6 +18,7 @@ from apportion.domain.period import month
 from apportion.ledger.connection import Session, read_only
 from apportion.listener import listen
 from exporters.chargeback import month_table
+from exporters.arrivals import Arrivals, SourceState
 from exporters.prometheus import Exposition
 from exporters.results import publish
 from exporters.scrape import Scrape
@@ -54,6 +55,14 @@ UPDATE attribution.counter SET charged = charged + 3000 WHERE metric = 'tokens' 
 UPDATE attribution.counter SET charged = charged + 900000000 WHERE metric = 'gpu_us' AND state = 'workload';
 INSERT INTO raw.batch BY NAME SELECT * REPLACE (batch_no + 10 AS batch_no) FROM raw.batch;
 """
+
+
+ARRIVALS = Arrivals(
+    sources={
+        "topic": SourceState(collector="kafka", is_up=True, failures=0, last_success_at=None, lag_records=7),
+        "logs": SourceState(collector="files", is_up=False, failures=1, last_success_at=None, lag_records=None),
+    }
+)
 
 
 @dataclass
@@ -99,6 +108,7 @@ def scraped(
     with books.write(folder / "apportion.duckdb", clock) as ledger:
         first = publish(ledger, clock).rename(folder / "first.duckdb")
         exposition.update(first)
+        exposition.show(ARRIVALS)
         exposition.record("meter", "ok", "", books.PUBLISHED_AT, 1.0)
         with listen("127.0.0.1", 0, Scrape(exposition, lambda: "")) as listener:
             server = module_prometheus(f"{listener.host}:{listener.port}")
@@ -306,6 +316,12 @@ def test_ingest_and_runs_are_shown(scraped: Scraped) -> None:
     agree(keyed(scraped.panel("Rejected records, by source and reason"), "source", "reason"), rejected)
     assert 90 <= outcomes["usage", "landed"] <= 180
     assert 1 <= runs["meter", "ok"] <= 2
+
+
+def test_sources_are_shown(scraped: Scraped) -> None:
+    """Whether each works, and what waits at those that can say it."""
+    assert keyed(scraped.panel("Sources that work"), "source") == {("topic",): 1, ("logs",): 0}
+    assert keyed(scraped.panel("Records waiting at the source"), "source") == {("topic",): 7}
 
 
 def test_steps_and_pools_are_shown(scraped: Scraped) -> None:
