@@ -42,7 +42,7 @@ bench: $(VENV)/project ## how fast, as ratios against plain ways to do the same;
 	$(VENV)/bin/python tests/bench/run.py $(B)
 
 faults: $(VENV)/project ## rounds of kills, restarts and full disks with real processes; SEED=7 repeats one, ROUNDS=50 is the default
-	$(VENV)/bin/python tests/faults/storm/storm.py --rounds $(or $(ROUNDS),50) $(if $(SEED),--seed $(SEED))
+	$(RUN) tests.faults.storm.run --rounds $(or $(ROUNDS),50) $(if $(SEED),--seed $(SEED))
 
 soak: $(VENV)/project ## ten minutes of steady traffic into `serve`: does its memory stay flat?
 	$(VENV)/bin/python tests/bench/soak.py $(B)

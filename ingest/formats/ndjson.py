@@ -103,7 +103,7 @@ def sift_lines(data: bytes) -> tuple[Record, ...]:
     return tuple(found)
 
 
-_BLANK = re.compile(rb"\n[\n\r \t]")
+_BLANK = re.compile(rb"\n[\n\r \t\x0b\x0c]")
 
 
 def count_lines(data: bytes) -> int:

@@ -17,8 +17,8 @@ import pytest
 from apportion.domain.period import month
 from apportion.ledger.connection import Session, read_only
 from apportion.listener import listen
-from exporters.chargeback import month_table
 from exporters.arrivals import Arrivals, SourceState
+from exporters.chargeback import month_table
 from exporters.prometheus import Exposition
 from exporters.results import publish
 from exporters.scrape import Scrape

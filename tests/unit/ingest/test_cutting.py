@@ -38,7 +38,7 @@ def slices_of(chunks: list[bytes], *, damaged: bool = False) -> tuple[list[Slice
 line = st.one_of(
     st.binary(max_size=2 * LIMIT).map(lambda data: data.replace(b"\n", b"")),
     st.integers(0, 9).map(lambda number: b'{"a":%d}' % number),
-    st.sampled_from([b"", b" ", b"x" * LIMIT, b"x" * (LIMIT + 1), b"x" * 500]),
+    st.sampled_from([b"", b" ", b"\x0b", b"\x0c ", b"x" * LIMIT, b"x" * (LIMIT + 1), b"x" * 500]),
 )
 
 
