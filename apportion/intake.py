@@ -67,6 +67,7 @@ def _sender(pipeline: Pipeline, source: Source, http: HttpSource) -> HttpCollect
         pipeline.ledger,
         pipeline.live_rules(source),
         pipeline.clock,
+        kind=None if source.name == HTTP_SOURCE else pipeline.format(source.format).kind.name,
         events_per_second=http.events_per_second,
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from apportion.config.model import Config
-from apportion.config.sources import Source
+from apportion.config.sources import HTTP_SOURCE, Source
 from apportion.domain.clock import Clock
 from apportion.domain.errors import InputError, UsageError
 from apportion.domain.period import Period
@@ -28,6 +28,7 @@ from ingest.outcome import Outcome
 from ingest.rejections import expire
 from ingest.replay import replay as replay_rejections
 from ingest.rules import Rules
+from ingest.streams import source_of
 from metering.meter import MeterReport, meter
 
 
@@ -128,8 +129,20 @@ class Pipeline:
 
     def replay(self) -> IngestReport:
         """Try the quarantine again with the formats as they are now."""
-        outcome, notes = replay_rejections(self.ledger, self.find_format, self.rules, self.clock)
+        outcome, notes = replay_rejections(self.ledger, self.find_format, self._rules_of, self.clock)
         return IngestReport(outcome, notes)
+
+    def _rules_of(self, stream: str) -> Rules | None:
+        """What is believed of a stream when it is replayed: whom its source may speak for, and any age."""
+        name = source_of(stream)
+        sources = [source for source in self.config.sources if source.name == name]
+        if name is None:  # followed files do not name their source: whoever reads their format may have read them
+            followed = stream.startswith("tail:")
+            sources = [source for source in self.config.sources if followed and source.files]
+        if name not in {None, HTTP_SOURCE} and not sources:
+            return None
+        believed = {glob for source in sources for glob in source.accepts}
+        return replace(self.rules, sources=tuple(sorted(believed)) if all(one.accepts for one in sources) else ())
 
     def sync(self) -> book.SyncReport:
         """Bring the config into the book; changed hours become dirty."""

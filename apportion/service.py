@@ -65,7 +65,7 @@ class Service:
         self._scrape = Scrape(self.exposition, self.readiness, self.troubles)
         self._published = False
         self._failure = ""
-        self._broken = ""
+        self._broken = self._unwritable = ""
 
     def run_until(self, stop: threading.Event) -> None:
         """Serve until the event is set. Raises: LedgerBroken when the ledger gave up; a new process can go on."""
@@ -76,7 +76,7 @@ class Service:
         with contextlib.ExitStack() as stack:  # unwound from the last to the first
             stack.callback(self._arriving.app.close)
             stack.callback(self.write_down)
-            stack.callback(watch.join)
+            stack.callback(_ended, watch)
             stack.callback(watched.set)
             stack.callback(self.supervisor.stop)
             for listener in self.listen():
@@ -84,6 +84,7 @@ class Service:
                 log.warning("listening on http://%s:%s", listener.host, listener.port)
             stack.callback(self._drain)
             self.supervisor.start()
+            self.write_down()
             watch.start()
             log.warning("serving ledger %s", self._pipeline.ledger.path)
             schedule.run_until(stop, leaving=stack.close)
@@ -107,6 +108,8 @@ class Service:
         """Why this is not ready; empty when it is. A source that fails is no reason: the others are served."""
         if self._arriving.app.draining:
             return "stopping"
+        if self._unwritable:
+            return self._unwritable
         if not self._published:
             return self._failure or "nothing has been published yet; the first metering run is under way"
         return self._failure
@@ -123,15 +126,20 @@ class Service:
         answered = self._arriving.app.responses.drain()
         try:
             self.exposition.show(self._log.write(self.supervisor.conditions(), answered))
+            self._unwritable = ""
         except LedgerError as error:
             self._arriving.app.responses.restore(answered)
+            self._unwritable = f"the ledger cannot be written: {error}"
             if isinstance(error, LedgerBroken):
                 self._broken = str(error)
             log.warning("how the sources fare could not be written down: %s", error)
 
     def _watch(self, done: threading.Event, stop: threading.Event) -> None:
         while not done.wait(WATCH_SECONDS):
-            self.write_down()
+            try:
+                self.write_down()
+            except Exception:
+                log.exception("how the sources fare could not be written down")
             if self._broken:
                 stop.set()
 
@@ -184,6 +192,12 @@ class Service:
             self.exposition.update(self._pipeline.ledger.results)
         except LedgerError as error:
             log.info("nothing to show yet: %s", error)
+
+
+def _ended(thread: threading.Thread) -> None:
+    """Wait for the end of a thread, where it ever began: a port may have been taken before."""
+    if thread.ident is not None:
+        thread.join()
 
 
 def serve(pipeline: Pipeline) -> None:

@@ -1,4 +1,4 @@
-"""The elements of JSON arrays as lines, each as it was written.
+"""The records of a JSON text as lines, each as it was written: of lines, of one array, of objects one after another.
 
 Bytes are looked at as Latin-1, so that an element keeps its own bytes, sound or not: landing judges them.
 """
@@ -6,11 +6,51 @@ Bytes are looked at as Latin-1, so that an element keeps its own bytes, sound or
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 _SPACE = " \t\r\n"
 _BEFORE_ELEMENT = _SPACE + ","
 _BETWEEN_ARRAYS = _SPACE + "\xef\xbb\xbf"
 _ONE_LINE = str.maketrans("\r\n", "  ")
+
+
+def lines_of(data: bytes) -> bytes | None:
+    """The records of a body or a message as lines; None where it is an array that is not whole.
+
+    Lines stay what they are, sound or not. Where the first one is no object by itself, and the whole is objects one after
+    another, pretty-printed as a rule, each becomes one line.
+    """
+    begun = data.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if begun.startswith(b"["):
+        return elements(begun)
+    if not begun.startswith(b"{") or is_object(begun.partition(b"\n")[0]):
+        return begun
+    try:
+        return "".join(one.translate(_ONE_LINE) + "\n" for one in _objects(begun.decode("latin-1"))).encode("latin-1")
+    except ValueError:
+        return begun  # not one document after another, so lines, of which the first is broken
+
+
+def is_object(line: bytes) -> bool:
+    """Whether bytes are one JSON object by themselves."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except RecursionError:
+        return True  # nested very deep, and JSON all the same
+    except ValueError:
+        return False
+
+
+def _objects(text: str) -> Iterator[str]:
+    """JSON documents one after another. Raises: ValueError where one is broken, or nested deeper than is read."""
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(text):
+        try:
+            _, end = decoder.raw_decode(text, at)
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
+        yield text[at:end]
+        at = _past(text, end, _SPACE)
 
 
 def elements(data: bytes) -> bytes | None:

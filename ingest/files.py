@@ -11,12 +11,13 @@ from apportion.ledger.connection import Ledger, Session
 from ingest.bench import Bench
 from ingest.collectors.cutting import Position
 from ingest.collectors.files import FileCollector
-from ingest.collectors.identity import Streams, shown_name
+from ingest.collectors.identity import Streams
 from ingest.collectors.parquet_files import is_parquet, land_parquet
 from ingest.format import Format
 from ingest.land import Lander
 from ingest.outcome import Outcome
 from ingest.rules import Rules
+from ingest.streams import shown_name
 
 Progress = Callable[[int, int, Outcome], None]
 """Called after each batch: how far, of how much (bytes of the file, or rows), and the outcome so far."""

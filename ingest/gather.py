@@ -1,7 +1,7 @@
-"""Messages and bodies become one slice: their records one per line, and a part for each run of messages of a stream.
+"""Messages become one slice: their records one per line, and a part for each run of messages of a stream.
 
-A Kafka value or a request body holds one record, pretty-printed or not, or one per line, or a JSON array of them. On the clean
-path (one line per message) nothing looks at a message by itself.
+A message holds one record, pretty-printed or not, or one per line, or a JSON array of them. On the clean path (one line per
+message) nothing looks at a message by itself.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from ingest.elements import elements
-from ingest.formats.ndjson import json_fault
-from ingest.slices import RECORD_BYTES_MAX, Part, Record, Slice
+from ingest.elements import lines_of
+from ingest.slices import MESSAGE_RECORDS_MAX, RECORD_BYTES_MAX, Part, Record, Slice
 
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Consecutive messages of one stream, or one request.
+    """Consecutive messages of one stream.
 
     Attributes:
         part: what will be known of them in the ledger; its count of records is filled in here.
@@ -41,9 +40,9 @@ def gathered(runs: Sequence[Run]) -> Slice:
         return _slice(joined, [_counted(run, len(mine)) for run, mine in zip(runs, present, strict=True)])
     told = [_told_apart(run) for run in runs]
     lines = [line for mine, _ in told for line in mine]
-    joined = b"\n".join(lines)
-    overlong = any(len(line) > RECORD_BYTES_MAX for line in lines)
-    return _slice(joined, [part for _, part in told], tuple(_sifted(joined)) if overlong else None)
+    joined = b"\n".join(line.data for line in lines)
+    sifted = tuple(_sifted(lines)) if any(line.fault for line in lines) else None
+    return _slice(joined, [part for _, part in told], sifted)
 
 
 def _is_plain(joined: bytes, present: Sequence[Sequence[bytes]]) -> bool:
@@ -65,15 +64,37 @@ def _counted(run: Run, records: int) -> Part:
     return replace(run.part, records=records, numbers=() if consecutive else numbers)
 
 
-def _told_apart(run: Run) -> tuple[list[bytes], Part]:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A record, or what is rejected whole in its place."""
+
+    data: bytes
+    fault: str | None = None
+
+
+def _told_apart(run: Run) -> tuple[list[_Line], Part]:
     """The records of a run, whatever its messages hold."""
-    lines: list[bytes] = []
+    lines: list[_Line] = []
     owners: list[int] = []
     for value, number in zip(run.values, run.numbers or [0] * len(run.values), strict=True):
-        found = records_of(value) if value else []
+        found = _bounded(value) if value else []
         lines += found
         owners += [number] * len(found)
     return lines, replace(run.part, records=len(lines), numbers=() if run.numbers is None else tuple(owners))
+
+
+def _bounded(value: bytes) -> list[_Line]:
+    """The records of a message; one line for all of them where they are too many."""
+    found = records_of(value)
+    if len(found) > MESSAGE_RECORDS_MAX:
+        fault = f"oversized: the message holds {len(found)} records; at most {MESSAGE_RECORDS_MAX} are read of one"
+        return [_Line(value.translate(_ONE_LINE), fault)]
+    return [_Line(line, _overlong(line)) for line in found]
+
+
+def _overlong(line: bytes) -> str | None:
+    too_long = len(line) > RECORD_BYTES_MAX
+    return f"oversized: the record has {len(line)} bytes; at most {RECORD_BYTES_MAX} are read" if too_long else None
 
 
 def _slice(joined: bytes, parts: Sequence[Part], sifted: tuple[Record, ...] | None = None) -> Slice:
@@ -90,21 +111,16 @@ def _slice(joined: bytes, parts: Sequence[Part], sifted: tuple[Record, ...] | No
 
 
 def records_of(value: bytes) -> list[bytes]:
-    """The records that a message or a body holds, each on one line; what is no record stays what it is, to be rejected."""
-    if value.lstrip()[:1] == b"[":
-        found = elements(value)
-        return [value.translate(_ONE_LINE)] if found is None else [line for line in found.split(b"\n") if line.strip()]
-    first, end, _ = value.partition(b"\n")
-    if end and json_fault(first) is not None and json_fault(value) is None:
-        return [value.translate(_ONE_LINE)]  # line ends inside JSON texts are escaped: these are between them
-    return [line.removesuffix(b"\r") for line in value.split(b"\n") if line and not line.isspace()]
+    """The records that a message holds, each on one line; what is no record stays what it is, to be rejected."""
+    lines = lines_of(value)
+    if lines is None:
+        return [value.translate(_ONE_LINE)]
+    return [line.removesuffix(b"\r") for line in lines.split(b"\n") if line and not line.isspace()]
 
 
-def _sifted(joined: bytes) -> Iterator[Record]:
+def _sifted(lines: Sequence[_Line]) -> Iterator[Record]:
     start = 0
-    for number, line in enumerate(joined.split(b"\n")):
-        fault = None
-        if len(line) > RECORD_BYTES_MAX:
-            fault = f"oversized: the record has {len(line)} bytes; at most {RECORD_BYTES_MAX} are read"
-        yield Record(number, start, start + len(line), b"{}" if fault else line, fault)
-        start += len(line) + 1
+    for number, line in enumerate(lines):
+        end = start + len(line.data)
+        yield Record(number, start, end, b"{}" if line.fault else line.data, line.fault)
+        start = end + 1

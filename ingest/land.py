@@ -30,7 +30,7 @@ from ingest.receipts import Answer, Receipt, receipts
 from ingest.rejections import Rejection, judged_again, quarantine
 from ingest.rules import Rules
 from ingest.slices import Slice
-from ingest.unlanded import UncountedError, unlanded
+from ingest.unlanded import UncountedError, kept, unlanded
 
 
 class Lander:
@@ -157,7 +157,7 @@ class Lander:
             fault=fault,
             source="",
             digest=piece.digest,
-            kept=self._format.kept(piece.data, header, self._rules.tags),
+            kept=kept(self._format, piece.data, header, self._rules.tags),
         )
         outcome = Outcome()
         with self._ledger.transaction(self._bench.session) as session:
@@ -179,6 +179,8 @@ class Lander:
         if self._replacing:
             judged_again(session, self._replacing, rejections)
         elif piece.parts:
+            if sum(part.records for part in piece.parts) != outcome.received:
+                raise UncountedError  # no verdict may ever reach the wrong sender
             self._receipts = list(receipts(piece.parts, decide.by_part(session, piece.parts), numbered))
             rejections = [rejection for receipt in self._receipts for rejection in receipt.rejections]
             journal.enter_parts(session, self._receipts, self._answer)

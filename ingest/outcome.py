@@ -14,7 +14,7 @@ class Outcome:
         received: records that arrived.
         landed: new ids.
         duplicates: the same content again.
-        superseded: other revisions of ids that have landed.
+        superseded: other revisions of ids that have landed, and samples that completed one that had.
         conflicts: the same id and revision with other content, quarantined.
         rejected: records that could not be read or believed, quarantined.
         skewed: landed records whose clock ran up to a day ahead.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -45,11 +46,11 @@ def receipts(
         others: records of a part, by its index, that are neither landed nor rejected, by verdict.
         numbered: what did not land, by its number in the slice, from 1.
     """
-    waiting = sorted(numbered, key=lambda pair: pair[0])
+    waiting = deque(sorted(numbered, key=lambda pair: pair[0]))
     for index, (part, before) in enumerate(zip(parts, firsts(parts), strict=True)):
         mine = []
         while waiting and waiting[0][0] <= before + part.records:
-            number, rejection = waiting.pop(0)
+            number, rejection = waiting.popleft()
             mine.append(placed(part, number - before, rejection))
         outcome = Outcome(
             received=part.records,

@@ -19,6 +19,7 @@ from ingest.outcome import Outcome
 from ingest.rejections import BYTES_MAX, expire
 from ingest.rules import Rules
 from ingest.slices import Record, Slice
+from ingest.streams import shown_name
 
 RECORDS_AT_ONCE = 2_000
 """Of at most 64 KiB each, so that they stay below a slice."""
@@ -27,10 +28,16 @@ RECORDS_AT_ONCE = 2_000
 def replay(
     ledger: Ledger,
     format_of: Callable[[str], Format | None],
-    rules: Rules,
+    rules_of: Callable[[str], Rules | None],
     clock: Clock,
 ) -> tuple[Outcome, list[str]]:
     """Land what can now be landed of the quarantine.
+
+    Args:
+        ledger: whose quarantine.
+        format_of: a format by its name, or None.
+        rules_of: what is believed of a stream's source, or None where there is no such source any more.
+        clock: says when it is.
 
     Returns: what became of the records tried, and sentences about those that could not be tried.
     """
@@ -48,8 +55,11 @@ def replay(
                 f"{outdated} records of {stream} wait: the file was replaced since, and what they said may no longer hold; what is "
                 "still wrong in it has been quarantined anew."
             )
-        file = stream.rsplit("#", 1)[0].rsplit("/", 1)[-1]
-        lander = Lander(ledger, format_, rules, clock, stream=stream, file=file)
+        rules = rules_of(stream)
+        if rules is None:
+            notes.append(f"{records} records of {stream} wait: the config has no [[sources]] of that name any more.")
+            continue
+        lander = Lander(ledger, format_, rules, clock, stream=stream, file=shown_name(stream))
         try:
             for piece, numbers in _slices(session, format_, {"format": format_name, "stream": stream}, header.encode()):
                 total.add(lander.land(piece, header.encode(), "{}", replacing=numbers))
@@ -110,7 +120,7 @@ waiting AS (
     FROM raw.rejection AS rejection
     LEFT JOIN restart USING (stream) -- NULL: the stream was never read from its start again
     WHERE rejection.bytes IS NOT NULL AND rejection.replayed_at IS NULL
-        AND octet_length(rejection.bytes) < $bytes_max AND rejection.reason <> 'oversized'
+        AND octet_length(rejection.bytes) < $bytes_max AND rejection.reason NOT IN ('oversized', 'unknown_format')
         AND (rejection.reason <> 'malformed' OR sha256(rejection.bytes) = rejection.digest) -- else only a part of it was kept
 )
 """

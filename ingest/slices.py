@@ -10,6 +10,9 @@ ROW_GROUP_RECORDS = 122_880
 SLICE_RECORDS = 2 * ROW_GROUP_RECORDS
 
 SLICE_BYTES_MAX = 160 * 1024 * 1024
+MESSAGE_RECORDS_MAX = 10_000
+"""A message that holds more records than this is rejected whole: batches are the business of requests and files."""
+
 RECORD_BYTES_MAX = 8 * 1024 * 1024
 """A longer record is rejected without being held."""
 

@@ -85,10 +85,11 @@ class Health:
 
     def note(self, sentence: str) -> None:
         """Something that people should see in `apportion status`; the newest few are kept."""
-        log.warning("source %s: %s", self.name, sentence)
         with self._lock:
-            if sentence not in self._notes:
-                self._notes.append(sentence)
+            if sentence in self._notes:
+                return
+            self._notes.append(sentence)
+        log.warning("source %s: %s", self.name, sentence)
 
     def failed(self, error: BaseException) -> float:
         """It ended by an exception. Returns: seconds to wait before the next attempt."""

@@ -92,8 +92,14 @@ def _rejection(
         fault=fault,
         source=source,
         digest=hashlib.sha256(record.data).hexdigest(),
-        kept=format_.kept(record.data, header, tags),
+        kept=kept(format_, record.data, header, tags),
     )
+
+
+def kept(format_: Format, record: bytes, header: bytes, tags: frozenset[str]) -> bytes | None:
+    """What the quarantine may keep of a record; None where nothing."""
+    found = format_.kept(record, header, tags)
+    return None if found is None else redaction.sealed(found)
 
 
 def _located(

@@ -22,6 +22,7 @@ def check(rows: Sequence[Row], http: Http, problems: Problems, http_place: str) 
     _accepted(rows, problems)
     _topics_once(rows, problems)
     _files_once(rows, problems)
+    _speaks_for(rows, problems)
     _tokens_differ(rows, http, problems, http_place)
     tokens = [row for row in rows if row.item.http and row.item.http.token]
     if not (http.listen.loopback or http.token or tokens):
@@ -86,6 +87,18 @@ def _accepted(rows: Sequence[Row], problems: Problems) -> None:
                     f"is {listed(accepts)}, and {mapping.name!r} names every event's source {source!r}, so all would be "
                     f"refused; add that, or write constants.source",
                 )
+
+
+def _speaks_for(rows: Sequence[Row], problems: Problems) -> None:
+    """A token without bounds can amend and void what another source reported."""
+    senders = [row for row in rows if row.item.http and row.item.http.token]
+    for row in senders if len(senders) > 1 else ():
+        if not row.item.accepts:
+            problems.warning(
+                f"{row.where}.accepts",
+                "is missing, and there are other senders: whoever has this token can send, amend and void events of any source; "
+                'write whom it speaks for, such as accepts = ["NAME"]',
+            )
 
 
 def _topics_once(rows: Sequence[Row], problems: Problems) -> None:

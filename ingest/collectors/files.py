@@ -50,6 +50,7 @@ class FileCollector:
         self.notes: list[str] = []
         self.header = b""
         self._format = format_
+        self._has_header = not format_.reads_arrays  # what may be an array of objects explains itself
         self._bytes = _opened(path, format_, file)
         self._head = b""
         self._cutter = Cutter(format_, b"", Position(), b"")
@@ -84,7 +85,7 @@ class FileCollector:
         """
         if position.offset and not self._same(position):
             position = Position()
-        if growing and b"\n" not in self.read(0, HEADER_BYTES_MAX).lstrip(b"\xef\xbb\xbf\r\n"):
+        if growing and self._has_header and b"\n" not in self.read(0, HEADER_BYTES_MAX).lstrip(b"\xef\xbb\xbf\r\n"):
             return
         preamble = self._beginning()
         if growing and self.header and not self.header.endswith(b"\n"):

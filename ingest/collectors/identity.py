@@ -18,6 +18,7 @@ from apportion.ledger.connection import Session
 from ingest.collectors.cutting import Position
 from ingest.collectors.files import HEAD_BYTES, FileCollector, digest
 from ingest.format import Format
+from ingest.streams import shown_name
 
 FOLLOWED = "tail:"
 """Streams that begin so belong to collectors that follow files; `apportion ingest` calls its own `file:`."""
@@ -132,11 +133,6 @@ class Streams:
             if begun and count <= len(head):
                 names |= begun.get(digest(head[:count]), set())
         return [self._streams[name] for name in sorted(names)]
-
-
-def shown_name(stream: str) -> str:
-    """What ids made from `{file}` call a stream."""
-    return stream.rsplit("#", 1)[0].rsplit("/", 1)[-1]
 
 
 def _is_followed(stream: Stream) -> bool:

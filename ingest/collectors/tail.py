@@ -127,7 +127,7 @@ class TailCollector:
 
     def poll(self, bench: Bench, health: Health, stop: threading.Event) -> None:
         """Look once at every file."""
-        listed = regular_files(self._source.paths)
+        listed = regular_files(self._source.paths, health.note)
         landing = Landing(
             self._ledger, self._format, self._rules, self._clock, bench=bench, streams=self._streams, health=health
         )

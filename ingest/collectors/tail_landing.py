@@ -15,12 +15,13 @@ from apportion.domain.errors import InputError
 from apportion.ledger.connection import Ledger
 from ingest.bench import Bench
 from ingest.collectors.cutting import Position
-from ingest.collectors.identity import Stream, Streams, shown_name
+from ingest.collectors.identity import Stream, Streams
 from ingest.format import Format
 from ingest.land import Lander
 from ingest.outcome import Outcome
 from ingest.rules import Rules
 from ingest.slices import Part, Slice
+from ingest.streams import shown_name
 from ingest.supervise import Health
 
 TOGETHER_BYTES_MAX: Final = 4 * 1024 * 1024

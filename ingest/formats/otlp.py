@@ -30,14 +30,16 @@ class Decoded:
         kind: of the records, usage or gpu.
         lines: the records as canonical NDJSON; empty where there are none.
         records: how many.
+        made_of: how many of the request's items each record is made of; empty where each is made of one.
         items: spans, log records or data points of the request.
-        ignored: reason -> how many items say nothing about usage or GPUs. They are no error, and none is reported.
+        ignored: reason -> how many items say nothing about usage or GPUs. They are no error; the answer tells how many.
     """
 
     format_name: str
     kind: str
     lines: bytes
     records: int
+    made_of: tuple[int, ...]
     items: int
     ignored: Mapping[str, int]
 
@@ -72,7 +74,8 @@ def metrics(body: bytes, content_type: str) -> Decoded:
         else:
             items += 1
             ignored["no_gpu"] += not samples.add(reading)
-    return _decoded(GPU, samples.lines(), items, +ignored)
+    made = list(samples.lines())
+    return _decoded(GPU, [line for line, _ in made], items, +ignored, tuple(points for _, points in made))
 
 
 def answer(signal: Signal, rejected: int, sentence: str, content_type: str) -> bytes:
@@ -110,12 +113,15 @@ def _usage(observations: Iterable[Observation]) -> Decoded:
     return _decoded(USAGE, lines, len(lines) + ignored.total(), ignored)
 
 
-def _decoded(kind: Kind, lines: list[bytes], items: int, ignored: Counter[str]) -> Decoded:
+def _decoded(
+    kind: Kind, lines: list[bytes], items: int, ignored: Counter[str], made_of: tuple[int, ...] = ()
+) -> Decoded:
     return Decoded(
         format_name=kind.name,
         kind=kind.name,
         lines=b"".join(line + b"\n" for line in lines),
         records=len(lines),
+        made_of=made_of,
         items=items,
         ignored=ignored,
     )

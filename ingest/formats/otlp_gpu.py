@@ -1,5 +1,10 @@
 """Gauges of GPU telemetry become samples: the readings of one device at one time are one record.
 
+Collectors read one gauge after the other, microseconds apart. Readings of one device in one request that lie within a second
+are one record, at the earliest of their times, as long as no metric comes again: apart, each would end the hold of the one
+before it, and a reading of power says nothing about activity. Readings at equal times that came in several requests complete
+each other when they land.
+
 Names are those of NVIDIA's and AMD's exporters as a collector scrapes them, and of OpenTelemetry's hardware conventions. A device that
 several pods share reports each reading once per pod; it is one device all the same, and what the pods differ in is left out. A MIG
 instance is told from others of its profile by its number, and gets no power, energy or utilization: those are the whole device's.
@@ -9,8 +14,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from decimal import ROUND_FLOOR, Decimal
-from typing import Any
 
 from ingest.formats.otlp_records import Attributes, Reading
 from ingest.formats.otlp_usage import instant
@@ -36,6 +41,9 @@ _METRICS: dict[str, tuple[str, Decimal]] = {
 }
 _COARSE = frozenset({"DCGM_FI_DEV_GPU_UTIL"})
 """Give way to a finer reading of the same field."""
+
+_COLLECTION_NS = 1_000_000_000
+"""Readings of one collection lie closer together."""
 
 _WHOLE_DEVICE = frozenset({"DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_POWER_USAGE", "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"})
 _UUID = ("UUID", "uuid", "gpu_uuid", "hw.id", "gpu.uuid")
@@ -65,16 +73,15 @@ WANTED = frozenset(
 
 
 class Samples:
-    """Samples in the making, in the order in which their devices were met."""
+    """Samples in the making, in the order in which their devices were met, and of each device in that of time."""
 
     def __init__(self) -> None:
-        self._samples: dict[tuple[str, str, int], dict[str, Any]] = {}
-        self._coarse: set[tuple[tuple[str, str, int], str]] = set()
+        self._devices: dict[tuple[str, str], list[Reading]] = {}
 
     def add(self, reading: Reading) -> bool:
         """Take a reading into its sample. Returns: whether it is one of a GPU."""
-        said, resource = reading.attributes, reading.resource
-        uuid = _text(said, resource, _UUID)
+        said = reading.attributes
+        uuid = _text(said, reading.resource, _UUID)
         value = reading.value
         if uuid is None or value is None or not math.isfinite(value) or not reading.at_ns or not _of_gpu(reading):
             return False
@@ -83,33 +90,47 @@ class Samples:
         if profile and reading.name in _WHOLE_DEVICE:
             return False
         mig = f"{profile}/{number}" if profile and number is not None else profile
-        key = (uuid, mig, reading.at_ns // 1000)
-        sample = self._samples.get(key)
-        place = {name: _text(said, {}, names) for name, names in _PLACES.items()}
-        if sample is None:
-            sample = self._samples[key] = {
-                "sampled_at": instant(reading.at_ns),
-                "gpu_uuid": uuid,
-                "mig_profile": mig or None,
-                "node": _text(said, resource, _NODE),
-                "cluster": _text({}, resource, ("k8s.cluster.name",)),
-                **place,
-            }
-        for name, text in place.items():
-            if sample[name] != text:
-                sample[name] = None
-        column, factor = _METRICS[reading.name]
-        if column not in sample or ((key, column) in self._coarse and reading.name not in _COARSE):
-            sample[column] = _amount(value, factor, reading.unit, whole=column == "memory_used_bytes")
-            (self._coarse.add if reading.name in _COARSE else self._coarse.discard)((key, column))
+        self._devices.setdefault((uuid, mig), []).append(reading)
         return True
 
-    def lines(self) -> list[bytes]:
-        """The samples as canonical JSON, absent fields left out."""
-        return [
-            ("{" + ",".join(_member(name, value) for name, value in sample.items() if value is not None) + "}").encode()
-            for sample in self._samples.values()
-        ]
+    def lines(self) -> Iterator[tuple[bytes, int]]:
+        """The samples as canonical JSON, absent fields left out, each with how many readings it is made of."""
+        for (uuid, mig), readings in self._devices.items():
+            for together in _collections(readings):
+                sample = _sample(together) | {"gpu_uuid": uuid, "mig_profile": mig or None}
+                members = ",".join(_member(name, value) for name, value in sample.items() if value is not None)
+                yield ("{" + members + "}").encode(), len(together)
+
+
+def _collections(readings: list[Reading]) -> Iterator[list[Reading]]:
+    """The readings of a device, told apart by when they were collected: at one time, or one metric after the other in a second."""
+    together: list[Reading] = []
+    times: dict[str, int] = {}
+    for reading in sorted(readings, key=lambda one: one.at_ns):
+        came_again = times.get(reading.name, reading.at_ns) != reading.at_ns
+        if together and (came_again or reading.at_ns - together[0].at_ns >= _COLLECTION_NS):
+            yield together
+            together, times = [], {}
+        together.append(reading)
+        times[reading.name] = reading.at_ns
+    yield together
+
+
+def _sample(together: list[Reading]) -> dict[str, str | Decimal | None]:
+    """One collection of a device's readings, as of its earliest."""
+    first = together[0]
+    places = [{name: _text(one.attributes, {}, names) for name, names in _PLACES.items()} for one in together]
+    found: dict[str, str | Decimal | None] = {
+        "sampled_at": instant(first.at_ns),
+        "node": _text(first.attributes, first.resource, _NODE),
+        "cluster": _text({}, first.resource, ("k8s.cluster.name",)),
+        **{name: text for name, text in places[0].items() if all(place[name] == text for place in places)},
+    }
+    for reading in sorted(together, key=lambda one: one.name in _COARSE):
+        column, factor = _METRICS[reading.name]
+        if column not in found and reading.value is not None:
+            found[column] = _amount(reading.value, factor, reading.unit, whole=column == "memory_used_bytes")
+    return found
 
 
 def _of_gpu(reading: Reading) -> bool:

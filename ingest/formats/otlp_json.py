@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from apportion.domain.errors import InputError
-from ingest.formats.otlp_bounds import ITEMS_MAX
+from ingest.formats.otlp_bounds import ITEMS_MAX, PARTS_MAX, TOO_MANY_PARTS
 from ingest.formats.otlp_records import Attributes, Observation, Other, Reading, Signal
 
 _ERROR = 2
@@ -86,6 +86,8 @@ def _items(
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
+    if body.count(b"{") + body.count(b"[") > PARTS_MAX:
+        raise InputError(TOO_MANY_PARTS)
     try:
         found = json.loads(body.decode())
     except RecursionError as error:

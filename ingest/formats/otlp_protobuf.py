@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metr
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 
 from apportion.domain.errors import InputError
-from ingest.formats.otlp_bounds import bounded
+from ingest.formats import otlp_bounds
 from ingest.formats.otlp_records import Attributes, Observation, Other, Reading, Signal
 
 _SCALARS = frozenset({"string_value", "bool_value", "int_value", "double_value"})
@@ -20,6 +20,12 @@ _NO_VALUE = 1
 _ITEMS = tuple(frozenset({number}) for number in (1, 2, 2))
 _POINTS = (*_ITEMS, frozenset({5, 7, 9, 10, 11}), frozenset({1}))
 """Field numbers from a request down to spans, log records or metrics, and on through the shapes of metrics to their points."""
+
+_INSIDE: dict[Any, tuple[tuple[frozenset[int], ...], otlp_bounds.Shape]] = {
+    traces.ExportTraceServiceRequest: (_ITEMS, otlp_bounds.SPANS),
+    logs.ExportLogsServiceRequest: (_ITEMS, otlp_bounds.LOG_RECORDS),
+    metrics.ExportMetricsServiceRequest: (_POINTS, otlp_bounds.METRICS),
+}
 
 
 def spans(body: bytes, wanted: Collection[str]) -> Iterator[Observation]:
@@ -104,7 +110,9 @@ def answer(signal: Signal, rejected: int, sentence: str) -> bytes:
 
 
 def _parsed(message: Any, body: bytes) -> Any:
-    bounded(body, _POINTS if message is metrics.ExportMetricsServiceRequest else _ITEMS)
+    path, shape = _INSIDE[message]
+    otlp_bounds.bounded(body, path)
+    otlp_bounds.sparse(body, shape)
     try:
         return message.FromString(body)
     except DecodeError as error:

@@ -7,8 +7,9 @@ What is decided here:
 - Old and new names of one count are twins on one span: the first name known here is read, nothing is added.
 - Cached and newly cached tokens are inside the input, reasoning inside the output. Counts that contradict this are read as
   standing beside one another, and marked `partial`; so are an engine's counts that do not tell what was cached.
-- The id is LiteLLM's call id, else the response's id, else trace and span: the same for everyone who saw the response, so that
-  a second observer of a call becomes a conflict that shows, and no second bill.
+- The id is the response's, else LiteLLM's call id, else the engine's request id, else trace and span. A client, a gateway and an
+  engine that tell of one response name it alike: the second observer becomes a conflict that shows, and no second bill. Where one
+  of them leaves the response's id out, as LiteLLM does of some streams, they are two events: take one observer's spans then.
 - `source` is `otel`, also for what LiteLLM traces: a call that its webhook reports as well are two events, so take one of both.
 - Of sampled spans the others are missing. Their `usage_quality` says so, and landing rejects it.
 - Identity is LiteLLM's, or where the caller itself reports, its resource's. Engines and other gateways do not speak for callers.
@@ -56,7 +57,9 @@ _MODEL = (
     "llm.model_name",
 )
 _PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
-_RESPONSE = ("gen_ai.response.id", "gen_ai.request.id")
+_IDS = ("gen_ai.response.id", "litellm.call_id", "gen_ai.request.id")
+"""An engine's request id is the id that its response carries."""
+
 _SESSION = ("gen_ai.conversation.id", "session.id")
 _TIER = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
 _ENGINE_POD = ("k8s.pod.name", "service.instance.id", "service.name")
@@ -75,7 +78,7 @@ WANTED = frozenset(
         *_REASONING,
         *_MODEL,
         *_PROVIDER,
-        *_RESPONSE,
+        *_IDS,
         *_SESSION,
         *_TIER,
         *_ENGINE_POD,
@@ -85,7 +88,6 @@ WANTED = frozenset(
         *_LITELLM_TAGS.values(),
         *_CALLER_TAGS.values(),
         "k8s.cluster.name",
-        "litellm.call_id",
         "litellm.api_key.hash",
         "gen_ai.operation.name",
         "gen_ai.latency.time_to_first_token",
@@ -161,8 +163,7 @@ def _role(seen: Observation) -> Role:
 
 
 def _identity(seen: Observation) -> str | None:
-    said = seen.attributes
-    own = _text(said, ("litellm.call_id", *_RESPONSE))
+    own = _text(seen.attributes, _IDS)
     return own or (f"{seen.trace_id}:{seen.span_id}" if seen.span_id else None)
 
 

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -68,7 +67,8 @@ class Intake:
         self._collectors = {collector.name: collector for collector in collectors}
         self._tokens, self._formats = tokens, formats
         self._body_bytes_max = min(body_bytes_max, SLICE_BYTES_MAX)
-        self._room = Room(pending_bytes_max)
+        share = pending_bytes_max if len(collectors) == 1 else max(pending_bytes_max // 2, 2 * self._body_bytes_max)
+        self._room = Room(pending_bytes_max, share)
         self._unpackers = ThreadPoolExecutor(UNPACKERS, thread_name_prefix="http unpack")
         self._document = openapi.document(ROUTES, self._body_bytes_max)
 
@@ -114,9 +114,10 @@ class Intake:
         read = False
         try:
             collector, reader, said = self._admitted(scope, route, name)
+            hold.owner = collector.name
             body = await bodies.received(receive, hold, self._body_bytes_max)
             read = True
-            return await self._landed(collector, route, reader, said, body, hold), False
+            return await self._landed(collector, reader, said, body, hold), False
         except Refusal as refusal:
             answer = telemetry.refused(refusal.answer, scope) if route.signal else refusal.answer
             if read:
@@ -140,7 +141,7 @@ class Intake:
         collector = self._collectors[self._tokens.source(values(scope, b"authorization"))]
         said = head(scope, self._body_bytes_max, protobuf=bool(route.signal))
         if route.signal:
-            reader: Reader = partial(telemetry.opened, route.signal, said.kind, self._formats)
+            reader: Reader = telemetry.Request(route.signal, said.kind, self._formats)
         else:
             reader = self._as_it_stands(name)
         collector.rate.check()
@@ -152,13 +153,15 @@ class Intake:
             raise Refusal(404, "there is no format of that name whose records explain themselves; see the config")
         return lambda content: (format_, content)
 
-    async def _landed(
-        self, collector: HttpCollector, route: Route, reader: Reader, said: Head, body: bytes, hold: Hold
-    ) -> Answer:
+    async def _landed(self, collector: HttpCollector, reader: Reader, said: Head, body: bytes, hold: Hold) -> Answer:
         def opened() -> tuple[Format, Delivery]:
             content = bodies.unpacked(body, said.encoding, hold, self._body_bytes_max)
             digest = hashlib.sha256(content).hexdigest() if said.key else ""
             found, lines = reader(content)
+            if collector.kind not in {None, found.kind.name}:
+                raise Refusal(
+                    403, f"source {collector.name} sends {collector.kind} records, and these are {found.kind.name}"
+                )
             return found, Delivery(load=load(lines, found), key=said.key, digest=digest)
 
         if said.encoding == "identity" and len(body) <= INLINE_BYTES_MAX:
@@ -166,9 +169,9 @@ class Intake:
         else:
             found, delivery = await asyncio.get_running_loop().run_in_executor(self._unpackers, opened)
         if not delivery.load.records:
-            return _answered(route, said, Landed(NOTHING))
+            return _answered(reader, Landed(NOTHING))
         collector.rate.spend(delivery.load.records)
-        return _answered(route, said, await _waited(collector, found, delivery))
+        return _answered(reader, await _waited(collector, found, delivery))
 
 
 async def _waited(collector: HttpCollector, format_: Format, delivery: Delivery) -> Landed:
@@ -186,10 +189,10 @@ async def _waited(collector: HttpCollector, format_: Format, delivery: Delivery)
         raise
 
 
-def _answered(route: Route, said: Head, landed: Landed) -> Answer:
+def _answered(reader: Reader, landed: Landed) -> Answer:
     headers = (("idempotent-replayed", "true"),) if landed.replayed else ()
-    if route.signal:
-        return telemetry.answered(route.signal, said.kind, landed.answer, headers)
+    if isinstance(reader, telemetry.Request):
+        return reader.answered(landed.answer, headers)
     return Answer(status=200, body=landed.answer.encode("utf-8", "replace"), headers=headers)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -23,8 +24,12 @@ class Tokens:
     def __init__(self, tokens: Mapping[str, str], *, open_to: str | None) -> None:
         """Args: tokens by the name of their source; `open_to` counts only where there is none.
 
-        Raises: ConfigError when two sources have the same token.
+        Raises: ConfigError when two sources have the same token, or one that no header can carry.
         """
+        for name, token in tokens.items():
+            if not re.fullmatch(r"[!-~]+", token):
+                said = f"sources:{name}: has a token with a space, a line end or a letter beyond ASCII; headers cannot carry it"
+                raise ConfigError([said])
         self._digests = {name: _digest(token.encode()) for name, token in tokens.items()}
         self.open_to = None if tokens else open_to
         first: dict[bytes, str] = {}

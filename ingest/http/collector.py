@@ -29,6 +29,7 @@ class HttpCollector:
     Attributes:
         name: of the source.
         collector: http.
+        kind: of the records that it may send; None is any.
         rate: what it may send over time.
     """
 
@@ -41,10 +42,11 @@ class HttpCollector:
         rules: Rules,
         clock: Clock,
         *,
+        kind: str | None = None,
         events_per_second: int | None = None,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name = name
+        self.name, self.kind = name, kind
         self.rate = Rate(events_per_second, stopwatch)
         self._ledger, self._rules, self._clock = ledger, rules, clock
         self._desks: dict[str, Desk] = {}
@@ -60,10 +62,11 @@ class HttpCollector:
         with self._lock:
             self._health = health
         try:
-            health.alive()
-            while not stop.wait(LOOK_SECONDS):
+            while not stop.is_set():
                 _look(self._open())
-                health.alive()
+                if health.condition().state != "failing":  # once it has failed, only a commit shows that it works again
+                    health.alive()
+                stop.wait(LOOK_SECONDS)
         finally:
             desks = self._shut()
         _look(desks)
@@ -97,7 +100,7 @@ class HttpCollector:
 
     def _books(self, stream: str, format_: Format) -> Books:
         return Books(
-            lander=lambda: Lander(self._ledger, format_, self._rules, self._clock, stream=stream, file=""),
+            lander=lambda: Lander(self._ledger, format_, self._rules, self._clock, stream=stream, file=self.name),
             position=lambda: self._position(stream),
             answered=self._answered,
         )

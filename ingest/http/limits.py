@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -43,10 +44,11 @@ class Rate:
 
 
 class Room:
-    """Bytes that all requests together may hold."""
+    """Bytes that all requests together may hold, and each source its share of them."""
 
-    def __init__(self, bytes_max: int) -> None:
-        self._bytes_max, self._held = bytes_max, 0
+    def __init__(self, bytes_max: int, share_max: int | None = None) -> None:
+        self._bytes_max, self._share_max, self._held = bytes_max, share_max or bytes_max, 0
+        self._by_owner: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     @property
@@ -54,31 +56,38 @@ class Room:
         """Bytes held now."""
         return self._held
 
-    def take(self, count: int) -> None:
-        """Raises: Refusal (503) when there is no room for so many bytes."""
+    def take(self, count: int, owner: str) -> None:
+        """Raises: Refusal (503) when there is no room for so many bytes, or none left in the owner's share."""
         with self._lock:
-            if self._held + count > self._bytes_max:
+            if self._held + count > self._bytes_max or self._by_owner[owner] + count > self._share_max:
                 raise Refusal(503, "too much is waiting to be written; send again later", retry_after=PRESSURE_SECONDS)
             self._held += count
+            self._by_owner[owner] += count
 
-    def give(self, count: int) -> None:
+    def give(self, count: int, owner: str) -> None:
         """Let go of bytes taken before."""
         with self._lock:
             self._held -= count
+            self._by_owner[owner] -= count
 
 
 class Hold:
-    """What one request holds of the room, let go of at its end."""
+    """What one request holds of the room, let go of at its end.
 
-    def __init__(self, room: Room) -> None:
+    Attributes:
+        owner: whose share it is of.
+    """
+
+    def __init__(self, room: Room, owner: str = "") -> None:
+        self.owner = owner
         self._room, self._held = room, 0
 
     def take(self, count: int) -> None:
         """Hold more. Raises: Refusal (503)."""
-        self._room.take(count)
+        self._room.take(count, self.owner)
         self._held += count
 
     def release(self) -> None:
         """Let go of everything."""
-        self._room.give(self._held)
+        self._room.give(self._held, self.owner)
         self._held = 0

@@ -14,12 +14,15 @@ What survives a kill -9 after each step of the commit sequence:
    they change nothing.
 
 A gap (retention, a corrupt batch) is a transaction of its own between two slices: raw.stream_gap says what was passed over and
-the position moves past it together, or neither. Where a partition's messages are of several formats, each format is a
-transaction and only the last moves the position: after a kill between them the first ones are read again, and duplicates.
+the position moves past it together, or neither. Where a partition's messages are of several known formats, each format is a
+transaction and only the last moves the position, and rejects what names none: after a kill between them the first ones are read
+again. Their events are duplicates then, and what was rejected of them is in the quarantine twice.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
 from collections.abc import Callable
 
@@ -34,6 +37,9 @@ from ingest.kafka.positions import Positions
 from ingest.kafka.reader import Reader
 from ingest.rules import Rules
 from ingest.supervise import Health
+
+SLOW_SECONDS = 60.0
+"""A slice that takes longer to land is worth a sentence."""
 
 Connect = Callable[[KafkaSource, Holder], Consumer]
 Ask = Callable[[KafkaSource], Topics]
@@ -83,26 +89,27 @@ class KafkaCollector:
     def run(self, health: Health, stop: threading.Event) -> None:
         """Read and land until `stop` is set, then land what was fetched, advise the cluster and leave the group.
 
-        Raises: BrokerError where the cluster refuses or is silent; LedgerError where the ledger cannot be written. What has
-            landed stays, and the next run goes on from there.
+        Raises: InputError where messages cannot be in a format of the source; BrokerError where the cluster refuses or is
+            silent; LedgerError where the ledger cannot be written. What has landed stays, and the next run goes on from there.
         """
-        topics = self._ask(self._settings)
-        landing = Landing(
-            self.name,
-            self._format_name,
-            self._settings,
-            ledger=self._ledger,
-            find_format=self._find_format,
-            rules=self._rules,
-            clock=self._clock,
-        )
-        try:
-            _Round(self, topics, landing, health, stop).run()
-        finally:
-            landing.close()
-            topics.close()
+        with contextlib.ExitStack() as stack:
+            landing = Landing(
+                self.name,
+                self._format_name,
+                self._settings,
+                ledger=self._ledger,
+                find_format=self._find_format,
+                rules=self._rules,
+                clock=self._clock,
+            )
+            stack.callback(landing.close)
+            topics = self._ask(self._settings)
+            stack.callback(topics.close)
+            pending = Pending(self._settings.batch_seconds)
+            member = functools.partial(self._reader, topics, pending, health)
+            _Round(landing, pending, member, self._settings.consumers, health).run(stop)
 
-    def reader(self, topics: Topics, pending: Pending, health: Health, looked: Callable[[], None]) -> Reader:
+    def _reader(self, topics: Topics, pending: Pending, health: Health, looked: Callable[[], None]) -> Reader:
         """A member of the group, not connected yet."""
         return Reader(
             self.name,
@@ -115,37 +122,37 @@ class KafkaCollector:
             looked=looked,
         )
 
-    @property
-    def settings(self) -> KafkaSource:
-        """Of the source."""
-        return self._settings
-
 
 class _Round:
     """One run: N readers, and the lander that is the thread it runs in."""
 
     def __init__(
-        self, collector: KafkaCollector, topics: Topics, landing: Landing, health: Health, stop: threading.Event
+        self,
+        landing: Landing,
+        pending: Pending,
+        member: Callable[[Callable[[], None]], Reader],
+        members: int,
+        health: Health,
     ) -> None:
-        self._landing, self._health, self._stop = landing, health, stop
-        self._pending = Pending(collector.settings.batch_seconds)
-        self._is_over = self._is_abandoned = False
-        self._readers = [
-            collector.reader(topics, self._pending, health, self._looked) for _ in range(collector.settings.consumers)
-        ]
-        self._left = len(self._readers)
+        self._landing, self._pending, self._health = landing, pending, health
+        self._is_over = self._is_abandoned = self._is_slow = False
+        self._readers = [member(self._looked) for _ in range(members)]
+        self._left = members
         self._counting = threading.Lock()
 
-    def run(self) -> None:
+    def run(self, stop: threading.Event) -> None:
         threads = [
-            threading.Thread(target=self._read, args=(reader,), name=f"kafka reader {number}", daemon=True)
+            threading.Thread(target=self._read, args=(reader, stop), name=f"kafka reader {number}", daemon=True)
             for number, reader in enumerate(self._readers)
         ]
         for thread in threads:
             thread.start()
         try:
             while deliveries := self._pending.take():
-                self._health.landed(self._landing.land(deliveries))
+                outcome = self._landing.land(deliveries)
+                if outcome.received:  # what is stale or revoked shows nothing
+                    self._health.landed(outcome)
+                self._is_slow = False
         except BaseException:
             self._is_abandoned = True
             raise
@@ -157,10 +164,10 @@ class _Round:
             if reader.error:
                 raise reader.error
 
-    def _read(self, reader: Reader) -> None:
+    def _read(self, reader: Reader, stop: threading.Event) -> None:
         """One reader; if one fails all end, and what they fetched lands."""
         try:
-            reader.run(lambda: self._is_over or self._stop.is_set(), lambda: self._is_abandoned)
+            reader.run(lambda: self._is_over or stop.is_set(), lambda: self._is_abandoned)
         finally:
             self._is_over = self._is_over or reader.error is not None
             with self._counting:
@@ -169,7 +176,16 @@ class _Round:
                     self._pending.close()
 
     def _looked(self) -> None:
+        """A reader has: it works where nothing waits. While something does, only what lands says so."""
         lags = [reader.lag for reader in self._readers]
         known = [lag for lag in lags if lag is not None]
         self._health.lag(sum(known) if len(known) == len(lags) else None)
-        self._health.alive()
+        seconds = self._pending.landing_seconds
+        if self._pending.is_idle:
+            self._health.alive()
+        elif seconds > SLOW_SECONDS and not self._is_slow:
+            self._is_slow = True
+            self._health.note(
+                f"landing has taken {seconds:.0f} s for one slice, and goes on; nothing else lands meanwhile. Check the disk, and "
+                "whether something else has been writing to the ledger."
+            )

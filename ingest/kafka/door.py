@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from kafka.errors import CorruptRecordError, KafkaError, LogTruncationError, OffsetOutOfRangeError
+from kafka.errors import (
+    CorruptRecordError,
+    KafkaError,
+    KafkaTimeoutError,
+    LogTruncationError,
+    OffsetOutOfRangeError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from apportion.config.sources import KafkaSource
 from ingest.kafka.member import BrokerError, CorruptError, Holder, Message, OutOfRangeError, Place
@@ -27,6 +35,11 @@ SESSION_MS = 10_000
 ASK_MS = 5_000
 """For a question about offsets; the reader can do nothing else meanwhile."""
 
+ASK_ALONE_MS = 500
+"""For the same question about one partition, where some of them do not answer."""
+
+_SILENT = (KafkaTimeoutError, KeyError)
+"""What the library raises for a partition without a leader: the latter where others were asked for with it."""
 
 # Its debug log has every byte that is sent, passwords of PLAIN among them.
 logging.getLogger("kafka").setLevel(logging.WARNING)
@@ -48,10 +61,7 @@ class Member:
             self._client.subscribe(topics=list(settings.topics), listener=_Listener(self._client, holder))
 
     def poll(self, seconds: float) -> dict[Place, list[Message]]:
-        """What arrived, in the order of its partition.
-
-        Raises: OutOfRangeError, CorruptError; BrokerError for what only a person can change.
-        """
+        """Of the library's own bounds, and no longer than the seconds unless the group is being joined."""
         try:
             found = self._client.poll(timeout_ms=round(seconds * 1000))
             self._take_up_the_join()
@@ -62,7 +72,7 @@ class Member:
         except CorruptRecordError as error:
             raise _corrupt(error) from error
         except KafkaError as error:
-            raise _broker_error("reading", error) from error
+            raise BrokerError.of("reading", error) from error
         return {tuple(place): messages for place, messages in found.items()}
 
     def _take_up_the_join(self) -> None:
@@ -76,7 +86,7 @@ class Member:
             inside.request_rejoin()
 
     def seek(self, place: Place, offset: int) -> bool:
-        """Read on from there. Returns: False where the partition is not ours any more."""
+        """Nothing is asked of the cluster: an offset that is not there is found out when it is fetched."""
         try:
             self._client.seek(TopicPartition(*place), offset)
         except (ValueError, KeyError):
@@ -84,11 +94,11 @@ class Member:
         return True
 
     def pause(self, places: Collection[Place]) -> None:
-        """Fetch nothing of them until they are resumed; those that are not ours are passed over."""
+        """What was fetched already waits inside the library."""
         self._client.pause(*self._ours(places))
 
     def resume(self, places: Collection[Place]) -> None:
-        """Fetch them again."""
+        """What waited inside the library comes first."""
         self._client.resume(*self._ours(places))
 
     def _ours(self, places: Collection[Place]) -> list[TopicPartition]:
@@ -96,7 +106,7 @@ class Member:
         return [place for place in map(_partition, places) if place in ours]
 
     def position(self, place: Place) -> int | None:
-        """The offset that is read next."""
+        """As sought, or after what was polled last: no committed offset is ever asked for."""
         partition = _partition(place)
         if partition not in self._client.assignment():
             return None
@@ -105,17 +115,29 @@ class Member:
         return found
 
     def ranges(self, places: Collection[Place]) -> dict[Place, tuple[int, int]]:
-        """First offset of each partition, and the one after its last."""
-        partitions = [_partition(place) for place in places]
-        if not partitions:
-            return {}
+        """All in one question; one by one where that fails, since the library answers for all partitions or for none."""
+        leader = self._client._cluster.leader_for_partition  # noqa: SLF001 - nothing public says that there is none
+        led = [place for place in map(_partition, places) if leader(place) != -1]  # None: not known yet
         with _said("the range of a partition"):
-            first = self._client.beginning_offsets(partitions, timeout_ms=ASK_MS)
-            after = self._client.end_offsets(partitions, timeout_ms=ASK_MS)
+            if not led:
+                return {}
+            try:
+                return self._asked(led, ASK_MS)
+            except _SILENT:
+                found: dict[Place, tuple[int, int]] = {}
+                enough = time.monotonic() + ASK_MS / 1000
+                for place in led:
+                    with contextlib.suppress(*_SILENT):
+                        found |= self._asked([place], ASK_ALONE_MS) if time.monotonic() < enough else {}
+                return found
+
+    def _asked(self, partitions: list[TopicPartition], milliseconds: int) -> dict[Place, tuple[int, int]]:
+        first = self._client.beginning_offsets(partitions, timeout_ms=milliseconds)
+        after = self._client.end_offsets(partitions, timeout_ms=milliseconds)
         return {tuple(place): (first[place], after[place]) for place in partitions}
 
     def corrupt_at(self, place: Place, offset: int) -> int | None:
-        """First offset of the corrupt batch that holds this one, asked by a reader outside the group; None where it is sound."""
+        """Asked by a reader outside the group, which has fetched nothing before."""
         partition = _partition(place)
         with _said("a batch"), contextlib.closing(_made(KafkaConsumer, **self._options)) as reader:
             reader.assign([partition])
@@ -128,7 +150,7 @@ class Member:
         return None
 
     def advise(self, offsets: Mapping[Place, int], *, wait: bool = False) -> None:
-        """Tell the cluster how far we are, for whoever watches the group; nobody here reads it back, so failing is no harm."""
+        """As committed offsets of the group."""
         told = {_partition(place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}
         with contextlib.suppress(KafkaError):
             if wait:
@@ -151,14 +173,25 @@ class ClusterTopics:
             self._client = _made(KafkaAdminClient, **connection(settings, api_version))
 
     def known(self, topics: Collection[str]) -> dict[str, tuple[str, int]]:
-        """Id (empty where the broker has none) and number of partitions of each topic that exists."""
-        with self._lock, _said("topics"):
-            found: list[dict[str, Any]] = self._client.describe_topics(sorted(topics))
+        """Asked of the cluster each time."""
         return {
             topic["name"]: (_id(topic.get("topic_id")), len(topic["partitions"]))
-            for topic in found
+            for topic in self._described(topics)
             if not topic["error_code"]
         }
+
+    def refused(self, topics: Collection[str]) -> dict[str, str]:
+        """Asked of the cluster each time."""
+        errors = {topic["name"]: for_code(topic["error_code"]) for topic in self._described(topics)}
+        return {
+            name: "" if error is UnknownTopicOrPartitionError else f"{error.__name__} (error {error.errno})"
+            for name, error in errors.items()
+            if error.errno
+        }
+
+    def _described(self, topics: Collection[str]) -> list[dict[str, Any]]:
+        with self._lock, _said("topics"):
+            return list(self._client.describe_topics(sorted(topics)))
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -206,16 +239,7 @@ def _id(found: object) -> str:
 
 
 def _corrupt(error: CorruptRecordError) -> Exception:
-    said = re.search(r"topic='(?P<topic>.*?)', partition=(?P<partition>\d+)\) at offset (?P<offset>\d+)", str(error))
-    if not said:
-        return _broker_error("reading", error)
-    return CorruptError((said["topic"], int(said["partition"])), int(said["offset"]))
-
-
-def _broker_error(what: str, error: KafkaError) -> BrokerError:
-    return BrokerError(
-        f"Kafka: {what}: {type(error).__name__}: {error}; check brokers, topics, security and access rights."
-    )
+    return CorruptError.said(str(error)) or BrokerError.of("reading", error)
 
 
 @contextlib.contextmanager
@@ -223,4 +247,4 @@ def _said(what: str) -> Iterator[None]:
     try:
         yield
     except KafkaError as error:
-        raise _broker_error(what, error) from error
+        raise BrokerError.of(what, error) from error

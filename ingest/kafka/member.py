@@ -6,8 +6,9 @@ on: an offset out of range is an error, and what it commits to the cluster is ad
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 from apportion.domain.errors import ApportionError
 
@@ -55,6 +56,12 @@ class Holder(Protocol):
 class BrokerError(ApportionError):
     """The cluster cannot be reached, or refuses what is asked of it."""
 
+    @classmethod
+    def of(cls, what: str, error: Exception) -> Self:
+        """What the client raised, in a sentence that says what was asked for."""
+        said = f"{type(error).__name__}: {error}"
+        return cls(f"Kafka: {what}: {said}; check brokers, topics, security and access rights.")
+
 
 class OutOfRangeError(Exception):
     """Partitions do not have the offsets that were asked for.
@@ -79,6 +86,15 @@ class CorruptError(Exception):
     def __init__(self, place: Place, offset: int) -> None:
         super().__init__()
         self.place, self.offset = place, offset
+
+    @classmethod
+    def said(cls, sentence: str) -> Self | None:
+        """What the client's sentence about a batch says; None where it says nothing of the kind."""
+        found = _BATCH.search(sentence)
+        return cls((found["topic"], int(found["partition"])), int(found["offset"])) if found else None
+
+
+_BATCH = re.compile(r"topic='(?P<topic>.*?)', partition=(?P<partition>\d+)\) at offset (?P<offset>\d+)")
 
 
 class Consumer(Protocol):
@@ -108,11 +124,17 @@ class Consumer(Protocol):
         ...
 
     def ranges(self, places: Collection[Place]) -> Mapping[Place, tuple[int, int]]:
-        """First offset of each partition, and the one after its last."""
+        """First offset of each partition, and the one after its last. One that does not answer holds up no other: it is left out.
+
+        Raises: BrokerError where the cluster refuses to say.
+        """
         ...
 
     def corrupt_at(self, place: Place, offset: int) -> int | None:
-        """First offset of the batch that holds this offset, where it fails its checksum; else None."""
+        """First offset of the batch that holds this offset, where it fails its checksum; else None. Asked anew each time.
+
+        Raises: BrokerError where the batch cannot be fetched.
+        """
         ...
 
     def advise(self, offsets: Mapping[Place, int], *, wait: bool = False) -> None:
@@ -128,7 +150,17 @@ class Topics(Protocol):
     """What the cluster says about topics. Any thread."""
 
     def known(self, topics: Collection[str]) -> Mapping[str, tuple[str, int]]:
-        """Id (empty where the broker has none) and number of partitions of each topic that exists."""
+        """Id (empty where the broker has none) and number of partitions of each topic that can be read.
+
+        Raises: BrokerError when nobody answers.
+        """
+        ...
+
+    def refused(self, topics: Collection[str]) -> Mapping[str, str]:
+        """What the cluster says instead of describing a topic, as the name of its error; empty where it does not exist.
+
+        Raises: BrokerError when nobody answers.
+        """
         ...
 
     def close(self) -> None:

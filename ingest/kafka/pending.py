@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from ingest.kafka.member import Place
 from ingest.slices import ROW_GROUP_RECORDS, SLICE_BYTES_MAX, SLICE_RECORDS
@@ -45,7 +46,8 @@ class Delivery:
         offsets: of the messages, rising.
         values: of the messages; None is a tombstone.
         formats: what each message says it is, None where it says nothing; empty where none does.
-        bytes_held: of all values.
+        bytes_held: of all values and formats.
+        records: how many each message counts for; empty where each is one. A message without content counts as one, too.
     """
 
     claim: Claim
@@ -53,24 +55,40 @@ class Delivery:
     values: Sequence[bytes | None]
     formats: Sequence[str | None]
     bytes_held: int
+    records: Sequence[int] = ()
 
-    def split(self, count: int) -> tuple[Delivery, Delivery]:
-        """The first messages, and the others."""
+    @property
+    def size(self) -> int:
+        """Records of all messages."""
+        return sum(self.records) if self.records else len(self.offsets)
+
+    def split(self, room: int) -> tuple[Delivery, Delivery]:
+        """The first messages, with as many records as asked for or a message more, and the others, of which there may be none."""
+        count = min(room, len(self.offsets))
+        if self.records:
+            full = (number for number, records in enumerate(accumulate(self.records), 1) if records >= room)
+            count = next(full, len(self.offsets))
         return self._part(0, count), self._part(count, len(self.offsets))
 
     def _part(self, start: int, end: int) -> Delivery:
-        values = self.values[start:end]
+        values, formats = self.values[start:end], self.formats[start:end]
         return Delivery(
             claim=self.claim,
             offsets=self.offsets[start:end],
             values=values,
-            formats=self.formats[start:end],
-            bytes_held=sum(map(len, filter(None, values))),
+            formats=formats,
+            records=self.records[start:end],
+            bytes_held=bytes_of(values, formats),
         )
 
 
+def bytes_of(values: Sequence[bytes | None], formats: Sequence[str | None]) -> int:
+    """How much messages hold in memory, about."""
+    return sum(map(len, filter(None, values))) + sum(map(len, filter(None, formats)))
+
+
 class Pending:
-    """Deliveries on their way. Thread-safe."""
+    """Deliveries on their way. Thread-safe. What bounds it are records, of which a message may hold many, and bytes."""
 
     def __init__(self, seconds: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._monotonic = seconds, monotonic
@@ -78,7 +96,7 @@ class Pending:
         self._waiting: deque[Delivery] = deque()
         self._landing: list[Delivery] = []
         self._records = self._bytes = 0
-        self._since = 0.0
+        self._since = self._taken_at = 0.0
         self._is_closing = False
 
     @property
@@ -86,13 +104,25 @@ class Pending:
         """Whether readers should pause. What one of them has in hand still goes in."""
         return self._records >= WAITING_RECORDS_MAX or self._bytes >= WAITING_BYTES_MAX
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that came has landed."""
+        with self._changed:
+            return not (self._waiting or self._landing)
+
+    @property
+    def landing_seconds(self) -> float:
+        """How long what was taken has been landing; 0 where nothing is."""
+        with self._changed:
+            return self._monotonic() - self._taken_at if self._landing else 0.0
+
     def put(self, delivery: Delivery) -> None:
         """Hand over what was fetched."""
         with self._changed:
             if not self._waiting:
                 self._since = self._monotonic()
             self._waiting.append(delivery)
-            self._records += len(delivery.offsets)
+            self._records += delivery.size
             self._bytes += delivery.bytes_held
             self._changed.notify_all()
 
@@ -107,8 +137,8 @@ class Pending:
             while not (self._is_closing or self._is_due()):
                 left = self._since + self._seconds - self._monotonic() if self._waiting else None
                 self._changed.wait(left if left is None or left > 0 else 0)
-            self._landing = list(self._slice())
-            self._since = self._monotonic()
+            self._landing = self._slice()
+            self._since = self._taken_at = self._monotonic()
             return self._landing
 
     def messages_of(self, claim: Claim) -> int:
@@ -139,11 +169,12 @@ class Pending:
         room, bytes_left = groups * ROW_GROUP_RECORDS or SLICE_RECORDS, SLICE_BYTES_MAX
         while self._waiting and room > 0 and (bytes_left > 0 or not found):
             delivery = self._waiting.popleft()
-            if len(delivery.offsets) > room:
+            if delivery.size > room:
                 delivery, rest = delivery.split(room)
-                self._waiting.appendleft(rest)
+                if rest.offsets:
+                    self._waiting.appendleft(rest)
             found.append(delivery)
-            room, bytes_left = room - len(delivery.offsets), bytes_left - delivery.bytes_held
-        self._records -= sum(len(one.offsets) for one in found)
+            room, bytes_left = room - delivery.size, bytes_left - delivery.bytes_held
+        self._records -= sum(one.size for one in found)
         self._bytes -= sum(one.bytes_held for one in found)
         return found

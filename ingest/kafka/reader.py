@@ -2,7 +2,7 @@
 
 What the group decides is only noted when it is told; partitions begin, and begin again, between two polls. A partition whose
 next offset cannot be read is paused until everything fetched from it has landed: then the ledger stands where reading
-stopped, and the gap can be written down exactly.
+stopped, and the gap can be written down exactly. A partition that does not answer waits for the next look, and no other does.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from apportion.config.sources import KafkaSource
 from ingest.kafka.beginning import Beginnings
+from ingest.kafka.fetched import delivery
 from ingest.kafka.holding import Holding
-from ingest.kafka.member import BrokerError, Consumer, CorruptError, Message, OutOfRangeError, Place, Topics
-from ingest.kafka.pending import Claim, Delivery, Pending
+from ingest.kafka.member import BrokerError, Consumer, CorruptError, OutOfRangeError, Place, Topics
+from ingest.kafka.pending import Claim, Pending
 from ingest.kafka.positions import Positions
 
 POLL_SECONDS = 0.2
@@ -39,7 +40,7 @@ class Reader:
 
     Attributes:
         error: what it ended of; None while it runs, and where it was told to stop.
-        lag: records of its partitions that have not landed, when it last looked; None where nobody answered.
+        lag: messages of its partitions that have not landed, when it last looked; None where not all partitions answered.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class Reader:
         self._note, self._looked, self._monotonic = note, looked, monotonic
         self._holding = Holding()
         self._doubts: dict[Place, _Doubt] = {}
+        self._later: set[Place] = set()
+        self._said: set[str] = set()
         self._is_paused = False
         self._next_look = self._answered = monotonic()
         self._advised: dict[Place, int] = {}
@@ -105,14 +108,12 @@ class Reader:
 
     def _begin(self, consumer: Consumer, beginnings: Beginnings) -> None:
         """Read what was assigned, and what the ledger has moved on in, from where it stands."""
-        if not (fresh := self._holding.take_fresh()):
+        if not (fresh := [place for place in self._holding.take_fresh() if place not in self._later]):
             return
         claims = {claim.place: claim for claim in beginnings.begin(fresh)}
-        for place in fresh:
-            claim = claims.get(place)
-            if claim is None:
-                self._holding.again(place)
-            elif consumer.seek(place, claim.landed):
+        self._later |= set(fresh) - set(claims)
+        for place, claim in claims.items():
+            if consumer.seek(place, claim.landed):
                 self._holding.hold(claim)
                 self._doubts.pop(place, None)
                 if not self._is_paused:
@@ -131,7 +132,7 @@ class Reader:
         for place, messages in found.items():
             claim = self._holding.claim(place)
             if claim and messages and place not in self._doubts:
-                self._pending.put(_delivery(claim, messages, self._settings.format_header))
+                self._pending.put(delivery(claim, messages, self._settings.format_header))
 
     def _doubt(self, consumer: Consumer, place: Place, corrupt: int | None) -> None:
         consumer.pause([place])
@@ -143,12 +144,16 @@ class Reader:
         for place, doubt in list(self._doubts.items()):
             if self._holding.claim(place) is not doubt.claim:
                 del self._doubts[place]  # no longer ours, or begun again
-            elif not self._pending.messages_of(doubt.claim):
-                if doubt.corrupt is None:
-                    beginnings.out_of_range(doubt.claim)
+            elif place not in self._later and not self._pending.messages_of(doubt.claim):
+                try:
+                    if doubt.corrupt is None:
+                        beginnings.out_of_range(doubt.claim)
+                    else:
+                        beginnings.corrupt(doubt.claim, doubt.corrupt)
+                except BrokerError:
+                    self._later.add(place)
                 else:
-                    beginnings.corrupt(doubt.claim, doubt.corrupt)
-                self._holding.again(place)
+                    self._holding.again(place)
         if self._doubts and not self._is_paused:
             consumer.pause(list(self._doubts))
 
@@ -165,34 +170,52 @@ class Reader:
         Raises: BrokerError when the cluster has not answered for too long.
         """
         self._next_look = self._monotonic() + LOOK_SECONDS
-        claims = self._holding.claims()
+        claims, said = self._holding.claims(), set()
         try:
-            absent = set(self._settings.topics) - set(self._topics.known(self._settings.topics))
-            for topic in sorted(absent):
-                self._note(f"topic {topic} does not exist; it is read once it does.")
+            known = self._topics.known(self._settings.topics)
+            if absent := set(self._settings.topics) - set(known):
+                said = {_absence(topic, error) for topic, error in self._topics.refused(absent).items()}
             for claim in beginnings.replaced(claims):
                 self._note(
                     f"topic {claim.place[0]} was deleted and made again; the new one is read from its beginning."
                 )
                 self._holding.again(claim.place)
-            self.lag = self._waiting(consumer, [claim for claim in claims if claim.place[0] not in absent])
-            self._answered = self._monotonic()
         except BrokerError:
             self.lag = None
             if self._monotonic() - self._answered > PATIENCE_SECONDS:
                 raise
-        else:
-            self._advise(consumer, wait=False)
-            self._looked()
+            return
+        self._answered = self._monotonic()
+        said |= {
+            f"{topic}/{number} does not say where it begins or goes on; it is read once it does, the others meanwhile."
+            for topic, number in self._take_up_later()
+            if topic in known
+        }
+        for sentence in sorted(said - self._said):
+            self._note(sentence)
+        self._said = said
+        self.lag = self._waiting(consumer, [claim for claim in claims if claim.place[0] not in absent])
+        self._advise(consumer, wait=False)
+        self._looked()
 
-    def _waiting(self, consumer: Consumer, claims: Sequence[Claim]) -> int:
-        """Records after the next one to fetch, and those on their way; markers and deleted records before it are none."""
-        ends = consumer.ranges([claim.place for claim in claims])
+    def _take_up_later(self) -> set[Place]:
+        """Try the partitions again that did not answer. Returns: which they are."""
+        later, self._later = self._later, set()
+        for place in later - set(self._doubts):
+            self._holding.again(place)
+        return later
+
+    def _waiting(self, consumer: Consumer, claims: Sequence[Claim]) -> int | None:
+        """Messages after the next one to fetch, and those on their way; markers and deleted records before it are none."""
         waiting = 0
-        for claim in claims:
-            position = consumer.position(claim.place)
-            if position is not None:
-                waiting += max(0, ends[claim.place][1] - position) + self._pending.messages_of(claim)
+        try:
+            ends = consumer.ranges([claim.place for claim in claims])
+            for claim in claims:
+                position = consumer.position(claim.place)
+                if position is not None:
+                    waiting += max(0, ends[claim.place][1] - position) + self._pending.messages_of(claim)
+        except (BrokerError, KeyError):
+            return None
         return waiting
 
     def _advise(self, consumer: Consumer, *, wait: bool) -> None:
@@ -202,21 +225,7 @@ class Reader:
             self._advised = landed
 
 
-def _delivery(claim: Claim, messages: Sequence[Message], header: str) -> Delivery:
-    values = [message.value for message in messages]
-    formats: list[str | None] = []
-    if any(message.headers for message in messages):
-        formats = [_said(message, header) for message in messages]
-    return Delivery(
-        claim=claim,
-        offsets=[message.offset for message in messages],
-        values=values,
-        formats=formats if any(said is not None for said in formats) else [],
-        bytes_held=sum(map(len, filter(None, values))),
-    )
-
-
-def _said(message: Message, header: str) -> str | None:
-    """What a message says its format is; the last header of the name counts, as in Kafka itself."""
-    found = [value for name, value in message.headers if name == header and value is not None]
-    return found[-1].decode("utf-8", "replace") if found else None
+def _absence(topic: str, error: str) -> str:
+    if not error:
+        return f"topic {topic} does not exist; it is read once it does."
+    return f"topic {topic} cannot be read: the cluster answers {error}; it is read once that is mended."

@@ -32,4 +32,7 @@ CREATE OR REPLACE TEMP MACRO time_fault(name, raw, parsed) AS CASE
     WHEN parsed < getvariable('oldest') THEN 'too_old: ' || name || ' is ' || shown(raw) || '; nothing before ' || strftime(getvariable('oldest'), '%Y-%m-%dT%H:%M:%SZ') || ' is accepted here'
     WHEN parsed > getvariable('ahead') THEN 'too_far_ahead: ' || name || ' is ' || shown(raw) || ', more than a day ahead of ' || strftime(getvariable('arrival'), '%Y-%m-%dT%H:%M:%SZ')
 END;
+-- A raw key is never kept: its SHA-256 names it as well, and is what LiteLLM calls it.
+CREATE OR REPLACE TEMP MACRO sealed_key(key) AS
+    CASE WHEN regexp_matches(key, '^(Bearer\s|sk-)') THEN sha256(regexp_replace(key, '^Bearer\s+', '')) ELSE key END;
 CREATE OR REPLACE TEMP MACRO first_fault(faults) AS list_first(list_filter(faults, lambda fault: fault IS NOT NULL));

@@ -52,7 +52,7 @@ SELECT
     series_key, records, fault, source->>'$' AS source, model->>'$' AS model,
     coalesce(nullif(provider->>'$', ''), 'self') AS provider, coalesce(cluster->>'$', '') AS cluster,
     coalesce(deployment->>'$', '') AS deployment, coalesce(replica->>'$', '') AS replica,
-    coalesce(principal->>'$', '') AS principal, coalesce(namespace->>'$', '') AS namespace,
+    coalesce(sealed_key(principal->>'$'), '') AS principal, coalesce(namespace->>'$', '') AS namespace,
     coalesce(status->>'$', 'success') AS status, coalesce(usage_quality->>'$', 'reported') AS usage_quality,
     coalesce(tier->>'$', '') AS tier, coalesce(language->>'$', '') AS language, coalesce(region->>'$', '') AS region,
     '{' || array_to_string(list_transform(list_zip(kept_keys, kept_values), lambda tag: to_json(tag[1])::VARCHAR || ':' || tag[2]), ',') || '}'

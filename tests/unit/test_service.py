@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +12,8 @@ import pytest
 
 from apportion.config import template
 from apportion.config.load import load
-from apportion.domain.errors import LedgerError
+from apportion.domain.errors import LedgerError, UsageError
+from apportion.health import HealthLog
 from apportion.pipeline import Pipeline
 from apportion.service import Service
 from tests.frozen import FrozenClock
@@ -53,6 +56,34 @@ def test_a_failed_run_is_visible_until_one_succeeds(pipeline: Pipeline) -> None:
         ("meter", "failed", 1_500_000),
         ("meter", "ok", 1_500_000),
     ]
+
+
+def test_a_port_that_is_taken_is_a_sentence(pipeline: Pipeline) -> None:
+    """Nothing was begun that has to be ended, and the next step is named."""
+    where = pipeline.config.http.listen
+    with (
+        socket.create_server((where.host, where.port)),
+        pytest.raises(UsageError, match="another program listens there"),
+    ):
+        Service(pipeline).run_until(threading.Event())
+
+
+def test_a_ledger_that_cannot_be_written_is_not_ready(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readiness says so while it lasts, and answers that could not be written down are not forgotten."""
+    service = Service(pipeline)
+    service.meter()
+
+    def full(*_: object) -> None:
+        raise LedgerError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(HealthLog, "write", full)
+        service.write_down()
+        during = service.readiness()
+    service.write_down()
+
+    assert during == "the ledger cannot be written: the disk is full"
+    assert service.readiness() == ""
 
 
 def test_the_daily_file_is_the_month(pipeline: Pipeline) -> None:

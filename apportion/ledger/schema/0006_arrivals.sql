@@ -59,3 +59,25 @@ COMMENT ON VIEW export.collectors IS 'each configured source: running | failing 
 CREATE VIEW export.stream_gaps AS
 SELECT stream, position_from, position_to, reason, noticed_at FROM raw.stream_gap;
 COMMENT ON VIEW export.stream_gaps IS 'records that were gone from their source before they could be read';
+
+-- Who delivered: the configured source of a topic or of requests; of files the format, since their streams are named by path.
+CREATE OR REPLACE VIEW export.ingest_totals AS
+SELECT
+    kind,
+    CASE WHEN stream LIKE 'kafka:%' OR stream LIKE 'http:%' THEN regexp_extract(stream, '^[a-z]+:([^/#]*)', 1) ELSE format END AS source,
+    outcome, sum(records)::HUGEINT AS records
+FROM (
+    UNPIVOT (SELECT kind, format, stream, received, landed, duplicates, superseded, conflicts, rejected, skewed FROM raw.batch)
+    ON received, landed, duplicates, superseded, conflicts, rejected, skewed INTO NAME outcome VALUE records
+) AS counted
+GROUP BY ALL;
+COMMENT ON VIEW export.ingest_totals IS 'records by source and outcome; received = landed + duplicates + superseded + conflicts + rejected';
+
+CREATE OR REPLACE VIEW export.rejections AS
+SELECT
+    kind,
+    CASE WHEN stream LIKE 'kafka:%' OR stream LIKE 'http:%' THEN regexp_extract(stream, '^[a-z]+:([^/#]*)', 1) ELSE format END AS source,
+    reason, count(*) AS records, count(replayed_at) AS replayed
+FROM raw.rejection
+GROUP BY ALL;
+COMMENT ON VIEW export.rejections IS 'records that were not landed, by source and reason';

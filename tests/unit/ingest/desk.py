@@ -106,7 +106,7 @@ class Desk:
 
     def replay(self) -> Outcome:
         """Try the quarantine again."""
-        outcome, self.notes = replay(self.ledger, self.formats.get, self.rules, self.clock)
+        outcome, self.notes = replay(self.ledger, self.formats.get, lambda _: self.rules, self.clock)
         return outcome
 
     def allow(self, *tags: str) -> None:

@@ -256,7 +256,7 @@ def test_samples_are_unique_by_device_slice_and_time(desk: Desk) -> None:
         *first,
         sample(active_ratio=0.6),
         sample(node="n2"),
-        sample(power_watts=1),
+        sample(active_ratio=0.7, power_watts=1),
         sample("2026-10-15T13:00:00+02:00"),
         format_name="gpu",
     )

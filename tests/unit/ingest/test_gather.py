@@ -46,6 +46,9 @@ def test_pretty_printed_records_become_one_line() -> None:
         (b'[{"a":1}, {"a":2}]', [b'{"a":1}', b'{"a":2}']),
         (b' [\n{"a":\n1}\n]\n', [b'{"a": 1}']),
         (b"[1, 2", [b"[1, 2"]),
+        (b'{"a":1} {"a":2}', [b'{"a":1}', b'{"a":2}']),
+        (b'\xef\xbb\xbf{"a":1}', [b'{"a":1}']),
+        (b'{\n"a":1}\n{\n"a":2}', [b'{ "a":1}', b'{ "a":2}']),
         (b"nope\nneither", [b"nope", b"neither"]),
         (b" \r\n ", []),
     ],
@@ -83,6 +86,19 @@ def test_an_overlong_record_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> No
     assert [record.fault for record in piece.sifted] == [
         None,
         "oversized: the record has 38 bytes; at most 20 are read",
+        None,
+    ]
+
+
+def test_a_message_of_too_many_records_is_one_rejection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches are the business of requests: nobody can hide a slice's worth of records in one message."""
+    monkeypatch.setattr(gather, "MESSAGE_RECORDS_MAX", 3)
+    piece = gathered([run(b"[{},{},{},{}]", b"{}", first=1)])
+
+    assert piece.records == 2
+    assert piece.sifted is not None
+    assert [record.fault for record in piece.sifted] == [
+        "oversized: the message holds 4 records; at most 3 are read of one",
         None,
     ]
 

@@ -15,6 +15,7 @@ from apportion.ledger.connection import Ledger
 from ingest.http import app, bodies
 from ingest.http.auth import Tokens
 from ingest.http.collector import HttpCollector
+from ingest.http.limits import Room
 from ingest.land import Lander
 from ingest.slices import RECORD_BYTES_MAX
 from tests.frozen import FrozenClock
@@ -374,6 +375,42 @@ def test_the_token_decides_the_source(ledger: Ledger, clock: FrozenClock) -> Non
     assert streams == [("http:one#usage",), ("http:two#usage",)]
 
 
+def test_a_source_sends_its_own_kind_only(ledger: Ledger, clock: FrozenClock) -> None:
+    """A gateway's token cannot say how busy a GPU was, in whatever format."""
+    clock.set(NOON)
+    with opened(ledger, clock, collectors=[HttpCollector("gateway", ledger, RULES, clock, kind="usage")]) as door:
+        taken, refused = door.post("/v1/usage", [event("a")]), door.post("/v1/samples", [sample()])
+
+    assert (taken.status, refused.status) == (200, 403)
+    assert refused.said["error"] == "source gateway sends usage records, and these are gpu"
+    assert ledger.session().value("SELECT count(*) FROM raw.gpu_sample") == 0
+
+
+def test_nobody_takes_all_the_room() -> None:
+    """A source that holds its share is refused, and the others are not."""
+    room = Room(100, 60)
+    room.take(60, "greedy")
+    with pytest.raises(app.Refusal):
+        room.take(1, "greedy")
+    room.take(40, "other")
+    with pytest.raises(app.Refusal):
+        room.take(1, "third")
+    room.give(60, "greedy")
+    room.take(60, "third")
+
+    assert room.held == 100
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\n", "schlüssel"])
+def test_a_token_that_no_header_can_carry_is_refused_at_once(token: str) -> None:
+    """Instead of answering 401 for ever; the message does not say the token."""
+    with pytest.raises(ConfigError) as caught:
+        Tokens({"one": token}, open_to=None)
+
+    assert str(caught.value).startswith("sources:one: has a token with a space")
+    assert not token or token not in str(caught.value)
+
+
 def test_without_a_token_requests_are_taken_where_it_is_said() -> None:
     """On loopback; elsewhere 401 says what to configure; one token anywhere closes it everywhere."""
     assert Tokens({}, open_to="http").source([]) == "http"
@@ -529,6 +566,39 @@ def test_otlp_is_answered_as_otlp_asks(door: Door) -> None:
     assert partly.said["partialSuccess"]["errorMessage"].startswith("record 2: too_long: model has 300 characters")
     assert (refused.status, list(refused.said)) == (400, ["message"])
     assert len(door.ids()) == 2
+
+
+def test_otlp_of_which_nothing_can_be_taken_is_told_so(door: Door) -> None:
+    """With nothing rejected: names may be misspelt. Beside spans that were taken the rest is no warning."""
+    other = span(1)
+    other["attributes"] = [{"key": "llm.tokens", "value": {"intValue": "7"}}]
+    nothing = door.post("/v1/traces", exported(other, other))
+    mixed = door.post("/v1/traces", exported(other, span(2)))
+
+    assert (nothing.status, nothing.said) == (
+        200,
+        {"partialSuccess": {"errorMessage": "2 spans carried no usage and were ignored"}},
+    )
+    assert (mixed.said, len(door.ids())) == ({}, 1)
+
+
+def test_rejected_samples_are_told_in_data_points(door: Door) -> None:
+    """That is what their sender counts: every reading of a sample is gone with it."""
+    made = [
+        {"name": name, "gauge": {"dataPoints": [point | {"asDouble": value}]}}
+        for name, value in (("DCGM_FI_PROF_GR_ENGINE_ACTIVE", 1.5), ("DCGM_FI_DEV_POWER_USAGE", 300.0), ("up", 1.0))
+        for point in (
+            {
+                "timeUnixNano": "1792062000000000000",
+                "attributes": [{"key": "UUID", "value": {"stringValue": "GPU-1"}}],
+            },
+        )
+    ]
+    answer = door.post("/v1/metrics", {"resourceMetrics": [{"scopeMetrics": [{"metrics": made}]}]})
+    partial = answer.said["partialSuccess"]
+
+    assert partial["rejectedDataPoints"] == "2"
+    assert partial["errorMessage"].endswith("; 1 data points are of metrics that are not read and were ignored")
 
 
 def test_otlp_in_protobuf_is_answered_in_protobuf(door: Door) -> None:

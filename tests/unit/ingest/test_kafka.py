@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +11,10 @@ import pytest
 
 from apportion.config.environment import Secret
 from apportion.config.sources import KafkaSource
-from apportion.domain.errors import InputError
+from apportion.domain.errors import InputError, LedgerError
 from apportion.ledger.connection import Ledger
+from ingest.format import Format
+from ingest.kafka import fetched
 from ingest.kafka import options as kafka_options
 from ingest.kafka import pending as kafka_pending
 from ingest.kafka.beginning import Beginnings
@@ -20,6 +23,9 @@ from ingest.kafka.landing import Landing
 from ingest.kafka.member import CorruptError, OutOfRangeError, Place
 from ingest.kafka.pending import Claim, Delivery, Pending
 from ingest.kafka.positions import Positions, stream_name
+from ingest.land import Lander
+from ingest.receipts import Receipt
+from ingest.slices import Slice
 from tests.frozen import FrozenClock
 from tests.unit.ingest.desk import CANONICAL, NOON, RULES, event, sample
 
@@ -50,12 +56,16 @@ class Log:
     bounds: dict[Place, tuple[int, int]] = field(default_factory=dict)
     corrupt: tuple[int, int] = (0, 0)
     probes: int = 0
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def refused(self, topics: Collection[str]) -> Mapping[str, str]:
+        return {topic: self.errors.get(topic, "") for topic in topics if topic not in self.ids}
 
     def known(self, topics: Collection[str]) -> Mapping[str, tuple[str, int]]:
         return {topic: (self.ids[topic], 2) for topic in topics if topic in self.ids}
 
     def ranges(self, places: Collection[Place]) -> Mapping[Place, tuple[int, int]]:
-        return {place: self.bounds[place] for place in places}
+        return {place: self.bounds[place] for place in places if place in self.bounds}
 
     def corrupt_at(self, place: Place, offset: int) -> int | None:
         assert place == ("t", 0)
@@ -152,6 +162,139 @@ def test_mixed_formats_of_a_partition_land_in_one_go(ledger: Ledger, landing: La
     assert positions.of([STREAM]) == {STREAM: 5}
 
 
+@pytest.mark.parametrize("known", [None, "gpu"])
+def test_unknown_formats_share_the_transaction_that_moves_the_position(
+    ledger: Ledger, landing: Landing, monkeypatch: pytest.MonkeyPatch, known: str | None
+) -> None:
+    """Where landing fails and is repeated, no message that is refused is in the quarantine twice."""
+    landed: list[int] = []
+    original = Lander.land_parts
+
+    def counted(self: Lander, piece: Slice) -> list[Receipt]:
+        landed.append(piece.records)
+        if len(landed) == 2:
+            raise LedgerError("the disk is full")
+        return original(self, piece)
+
+    monkeypatch.setattr(Lander, "land_parts", counted)
+    content = usage(1) if known is None else json.dumps(sample()).encode()
+    messages = {0: b"<x/>", 1: content, 2: b"<y/>"}
+    landing.land([delivery(Claim(("t", 0), STREAM, 0), messages, ["xml", known, "yaml"])])
+    with contextlib.suppress(LedgerError):
+        landing.land([delivery(Claim(("t", 0), STREAM, 0), messages, ["xml", known, "yaml"])])
+    landing.land([delivery(Claim(("t", 0), STREAM, 3), {3: b"<z/>"}, ["xml"])])
+
+    assert landed == [3, 3, 1]
+    assert ledger.session().rows("SELECT record, reason FROM raw.rejection ORDER BY ALL") == [
+        (0, "unknown_format"),
+        (2, "unknown_format"),
+        (3, "unknown_format"),
+    ]
+
+
+def test_every_message_may_name_another_format(ledger: Ledger) -> None:
+    """Names that senders make up cost a question each, one transaction for all, and are not remembered."""
+    asked: list[str] = []
+
+    def find(name: str) -> Format | None:
+        asked.append(name)
+        return CANONICAL.get(name)
+
+    landing = Landing("k", "usage", SOURCE, ledger=ledger, find_format=find, rules=RULES, clock=FrozenClock(NOON))
+    asked.clear()
+    messages: dict[int, bytes | None] = {number: usage(number) for number in range(2000)}
+    unknown = [f"usage; id={number // 2}" for number in range(1, 2000)]
+    outcome = landing.land([delivery(Claim(("t", 0), STREAM, 0), messages, [None, *unknown])])
+
+    assert (outcome.landed, dict(outcome.rejections)) == (1, {"unknown_format": 1999})
+    assert sorted(asked) == sorted({"usage", *unknown})
+    assert list(landing._landers) == ["usage"]
+    assert ledger.session().value("SELECT count(*) FROM raw.batch") == 1
+    landing.close()
+
+
+def test_a_landing_lets_go_of_its_sessions(ledger: Ledger) -> None:
+    """A closed landing leaves neither a session nor a spool, so that failing again and again costs nothing."""
+    landing = Landing(
+        "k", "usage", SOURCE, ledger=ledger, find_format=CANONICAL.get, rules=RULES, clock=FrozenClock(NOON)
+    )
+    landing.land([delivery(Claim(("t", 0), STREAM, 0), {0: usage(0)})])
+    [bench] = landing._benches
+    landing.close()
+
+    assert not bench.spool.path.exists()
+    with pytest.raises(Exception, match=r"(?i)closed"):
+        bench.session.rows("SELECT 1")
+
+
+def test_what_cannot_be_told_apart_is_halved(
+    ledger: Ledger, landing: Landing, positions: Positions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One message that a slice cannot be landed with is refused by itself, and blocks nothing."""
+    original = Lander.land_parts
+
+    def picky(self: Lander, piece: Slice) -> list[Receipt]:
+        if b"poison" in piece.data and not (piece.sifted and any(one.fault for one in piece.sifted)):
+            raise InputError("cannot be told apart")
+        return original(self, piece)
+
+    monkeypatch.setattr(Lander, "land_parts", picky)
+    messages = {0: usage(0), 1: usage(1), 2: b'{"poison": 1}', 3: usage(3)}
+    outcome = landing.land([delivery(Claim(("t", 0), STREAM, 0), messages)])
+
+    assert (outcome.landed, tokens(ledger), positions.of([STREAM])) == (3, [0, 1, 3], {STREAM: 4})
+    assert ledger.session().rows("SELECT record, reason FROM raw.rejection") == [(2, "malformed")]
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [(b"gpu", "gpu"), (b"x" * 256, "x" * 256), (b"x" * 257, "x" * 64 + "…"), (b"\xff", "\ufffd"), (None, None)],
+)
+def test_a_long_name_of_a_format_is_not_held(header: bytes | None, said: str | None) -> None:
+    """What a header holds counts, and of one that is longer than any name only the beginning is kept."""
+    claim = Claim(("t", 0), STREAM, 0)
+    made = fetched.delivery(claim, [Sent(0, b"{}", [("f", b"old"), ("f", header or b"old"), ("g", b"x")])], "f")
+
+    assert (list(made.formats), made.bytes_held) == ([said or "old"], 2 + len(said or "old"))
+
+
+def test_messages_that_name_no_format_cost_nothing() -> None:
+    """Headers of other names, and empty ones, leave a delivery without formats."""
+    made = fetched.delivery(
+        Claim(("t", 0), STREAM, 0), [Sent(0, b"{}", [("g", b"x")]), Sent(1, b"{}", [("f", b"")])], "f"
+    )
+
+    assert (list(made.formats), list(made.records), made.bytes_held) == ([], [], 4)
+
+
+def test_records_are_bounded_and_not_only_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message counts for as many records as it holds; one that holds too many is refused as one."""
+    monkeypatch.setattr(fetched, "MESSAGE_RECORDS_MAX", 5)
+    monkeypatch.setattr(kafka_pending, "ROW_GROUP_RECORDS", 4)
+    monkeypatch.setattr(kafka_pending, "SLICE_RECORDS", 8)
+    claim = Claim(("t", 0), STREAM, 0)
+    values = [b"{}\n{}\n{}\n{}", b"[{}, {}, {}]", b"{}", b"[1,2,3,4,5,6]", None, b'{\n"a": 1}', b"{}\n{}"]
+    made = fetched.delivery(claim, [Sent(number, value) for number, value in enumerate(values)], "f")
+    pending = Pending(0)
+    pending.put(made)
+
+    assert (list(made.records), made.size) == ([4, 3, 1, 1, 1, 1, 2], 13)
+    assert [[*one.offsets] for one in pending.take()] == [[0, 1, 2]]
+    assert [[*one.offsets] for one in pending.take()] == [[3, 4, 5, 6]]
+    pending.close()
+    assert (pending.take(), pending.is_idle) == ([], True)
+
+
+def test_a_message_of_too_many_records_is_refused(ledger: Ledger, landing: Landing, positions: Positions) -> None:
+    """It is one rejection, what stands beside it lands, and the position moves past it."""
+    outcome = landing.land(
+        [delivery(Claim(("t", 0), STREAM, 0), {0: usage(0), 1: b"[" + b"{}," * 10_000 + b"{}]", 2: usage(2)})]
+    )
+
+    assert (outcome.landed, dict(outcome.rejections), positions.of([STREAM])) == (2, {"oversized": 1}, {STREAM: 3})
+    assert ledger.session().rows("SELECT record, reason FROM raw.rejection") == [(1, "oversized")]
+
+
 def test_only_tombstones_move_the_position(landing: Landing, positions: Positions) -> None:
     """A slice without a record is committed all the same."""
     claim = Claim(("t", 0), STREAM, 0)
@@ -212,7 +355,32 @@ def test_a_corrupt_batch_is_passed_over_exactly(ledger: Ledger, positions: Posit
     beginnings(log, positions, []).corrupt(Claim(("t", 0), STREAM, 10), 10)
 
     assert ledger.session().rows("SELECT * EXCLUDE (noticed_at) FROM raw.stream_gap") == [(STREAM, 10, end, "corrupt")]
-    assert log.probes <= 22
+    assert log.probes <= 23
+
+
+def test_a_batch_that_is_sound_the_second_time_is_read_again(ledger: Ledger, positions: Positions) -> None:
+    """What went wrong on the way here is no gap."""
+    positions.begin({STREAM: 40})
+    notes: list[str] = []
+    beginnings(Log(bounds={("t", 0): (0, 100)}), positions, notes).corrupt(Claim(("t", 0), STREAM, 40), 30)
+
+    assert (positions.of([STREAM]), notes) == ({STREAM: 40}, [])
+    assert ledger.session().rows("SELECT * FROM raw.stream_gap") == []
+
+
+def test_a_silent_partition_holds_up_no_other(positions: Positions) -> None:
+    """One whose offsets nobody says is not begun; with `latest`, a new topic waits for all of its partitions."""
+    log = Log(bounds={("t", 1): (4, 9)})
+    both = [("t", 0), ("t", 1)]
+
+    assert [claim.place for claim in beginnings(log, positions, []).begin(both)] == [("t", 1)]
+    latest = beginnings(log, positions, [], start="latest")
+    assert latest.begin(both) == []
+    log.bounds["t", 0] = (0, 3)
+    assert [(claim.place, claim.landed) for claim in latest.begin(both)] == [(("t", 0), 3), (("t", 1), 9)]
+    del log.bounds["t", 0]
+    latest.out_of_range(Claim(("t", 0), STREAM, 3))
+    assert positions.of([STREAM]) == {STREAM: 3}
 
 
 def test_a_gap_is_only_where_the_ledger_stands(ledger: Ledger, positions: Positions) -> None:

@@ -104,6 +104,47 @@ def test_data_points_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
         otlp.metrics(body, PROTOBUF)
 
 
+@pytest.mark.parametrize(
+    ("signal", "path"),
+    [
+        ("traces", (1, 2, 2, 9)),  # attributes of a span
+        ("traces", (1, 2, 2, 9, 2, 5, 1)),  # values in a list
+        ("traces", (1, 2, 2, 9, 2, 6, 1, 2, 6, 1)),  # pairs in pairs
+        ("traces", (1, 2, 2, 11, 3)),  # attributes of an event
+        ("traces", (1, 2, 2, 13)),  # links
+        ("traces", (1, 1, 1)),  # attributes of the resource
+        ("logs", (1, 2, 1, 3)),  # attributes of the scope
+        ("logs", (1, 2, 2, 6)),
+        ("metrics", (1, 2, 2, 5, 1, 7)),
+        ("metrics", (1, 2, 2, 9, 1, 8)),  # exemplars
+    ],
+)
+def test_what_stands_inside_one_item_is_bounded_too(
+    signal: str, path: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Empty attributes, values, events and links, wherever a sender can repeat them; behind fields that nobody knows, too."""
+    monkeypatch.setattr(otlp_bounds, "PARTS_MAX", 1000)
+    for repeated, is_taken in ((900, True), (1001, False)):
+        body = b"\x7a\x00" * 1500 * (not is_taken) + bytes([path[-1] << 3 | 2, 0]) * repeated
+        for field in reversed(path[:-1]):
+            length = bytes([len(body) & 0x7F | 0x80, len(body) >> 7])
+            body = bytes([field << 3 | 2]) + length + body
+        if is_taken:
+            READ[signal](body, PROTOBUF)
+        else:
+            with pytest.raises(InputError, match="too many attributes"):
+                READ[signal](body, PROTOBUF)
+
+
+def test_objects_and_lists_of_json_are_counted_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three bytes each, and twenty times that when they are read."""
+    monkeypatch.setattr("ingest.formats.otlp_json.PARTS_MAX", 10)
+    body = encoded("traces", spans(span({f"a{number}": [1] for number in range(20)})), JSON)
+
+    with pytest.raises(InputError, match="too many attributes"):
+        otlp.traces(body, JSON)
+
+
 @settings(max_examples=200)
 @given(st.binary(max_size=60), st.sampled_from(sorted(READ)), st.sampled_from([JSON, PROTOBUF]))
 def test_any_bytes_are_read_or_refused(body: bytes, signal: str, content_type: str) -> None:

@@ -77,6 +77,39 @@ def test_devices_and_times_are_apart() -> None:
     assert len(records("metrics", metrics(*made))) == 4
 
 
+def test_gauges_read_one_after_the_other_are_one_sample() -> None:
+    """At the earliest of their times; a metric that comes again, or a second later, begins another sample."""
+    said = {"hw.id": "GPU-7", "hw.type": "gpu"}
+    made = []
+    for at in (END_NS, END_NS + 400_000_000, END_NS + 30_000_000_000):
+        made += [
+            gauge("hw.power", 300.0, said, at_ns=at + 7_000),
+            gauge("hw.gpu.utilization", 0.9, said, at_ns=at),
+            gauge("hw.gpu.memory.usage", 5, said, at_ns=at + 12_000),
+        ]
+    made.append(gauge("hw.energy", 5, said, at_ns=END_NS + 31_000_000_000))
+    found = decoded("metrics", metrics(*made))
+    sampled = [json.loads(line) for line in found.lines.splitlines()]
+
+    assert [(one["sampled_at"][14:], len(one)) for one in sampled] == [
+        ("00:00.000000Z", 5),
+        ("00:00.400000Z", 5),
+        ("00:30.000000Z", 5),
+        ("00:31.000000Z", 3),
+    ]
+    assert (found.items, found.made_of) == (10, (3, 3, 3, 1))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_readings_split_over_two_requests_are_one_sample(desk: Desk, first: bool) -> None:
+    """Batches are cut between gauges; whichever half comes first, nothing is lost."""
+    halves = [gauge("DCGM_FI_DEV_POWER_USAGE", 300, GPU), gauge("DCGM_FI_PROF_GR_ENGINE_ACTIVE", 0.9, GPU)]
+    outcomes = [land(desk, "metrics", metrics(half)) for half in (halves if first else reversed(halves))]
+
+    assert [(one.landed, one.superseded, one.conflicts) for one in outcomes] == [(1, 0, 0), (0, 1, 0)]
+    assert desk.samples("active_ppm", "power_milliwatts") == [(900_000, 300_000)]
+
+
 def test_the_workload_of_an_exporter_without_honoured_labels(desk: Desk) -> None:
     """`exported_*` are the workload's, and the plain ones the exporter's own."""
     said = GPU | {"pod": "dcgm-0", "namespace": "monitoring", "exported_pod": "vllm-0", "exported_namespace": "llm"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from apportion.domain.errors import InputError
 from apportion.ledger.connection import Ledger
 from ingest.gather import Run, gathered
 from ingest.journal import StalePositionError
@@ -156,12 +158,47 @@ def test_a_part_of_no_records_moves_its_stream(lander: Lander, ledger: Ledger) -
 def test_parts_survive_sifting(lander: Lander) -> None:
     """Bytes that DuckDB cannot count are told apart one by one, and every part keeps its own."""
     first, second = lander.land_parts(
-        gathered([part("a", event("1"), b'{"event_id": "x"} {"event_id": "y"}'), part("b", b"\x00", event("2"))])
+        gathered([part("a", event("1"), b'{"event_id": "x"} nope'), part("b", b"\x00", event("2"))])
     )
 
     assert counts(first) == (2, 1, 0, 0, 0, 1)
     assert counts(second) == (2, 1, 0, 0, 0, 1)
     assert [one.record for one in (*first.rejections, *second.rejections)] == [1, 0]
+
+
+def test_a_miscount_reaches_no_sender(lander: Lander, ledger: Ledger) -> None:
+    """Where parts and records do not add up nothing lands: a verdict must never go to the sender beside it."""
+    piece = gathered([part("a", event("1")), part("b", event("2"))])
+    first, second = piece.parts
+    wrong = replace(piece, parts=(replace(first, records=2), second))
+
+    with pytest.raises(InputError, match="cannot be told apart"):
+        lander.land_parts(wrong)
+
+    assert ledger.session().value("SELECT count(*) FROM raw.usage_event") == 0
+
+
+def test_raw_keys_are_never_kept(lander: Lander, ledger: Ledger) -> None:
+    """A key that was sent as it is becomes its SHA-256, in the caller and in what the quarantine keeps."""
+    sha = hashlib.sha256(b"sk-live-1").hexdigest()
+    lander.land_parts(
+        gathered(
+            [
+                part(
+                    "a",
+                    event("1", principal="sk-live-1"),
+                    event("2", principal="Bearer sk-live-1"),
+                    event("3", principal="sk-live-1", output_tokens=-1),
+                )
+            ]
+        )
+    )
+
+    session = ledger.session()
+    assert session.rows("SELECT DISTINCT principal FROM raw.caller WHERE caller_no > 0") == [(sha,)]
+    (kept,) = (row[0] for row in session.rows("SELECT bytes FROM raw.rejection"))
+    assert b"sk-live" not in kept
+    assert sha.encode() in kept
 
 
 def test_a_desk_of_files_and_parts_agree(ledger: Ledger, clock: FrozenClock, tmp_path: Path) -> None:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import duckdb
+import pytest
 
-from tests.unit.ingest.desk import NOON, Desk, event
+from ingest.gather import Run, gathered
+from ingest.land import Lander
+from ingest.replay import replay
+from ingest.slices import Part
+from ingest.streams import shown_name, source_of
+from tests.unit.ingest.desk import NOON, RULES, Desk, event
 
 CSV = """
 [[sources]]
@@ -122,6 +130,60 @@ def test_a_mapping_that_no_longer_fits_the_file_is_said(desk: Desk) -> None:
 
     assert desk.replay().landed == 1
     assert ["no column is named 'output'" in note for note in desk.notes] == [True]
+
+
+def test_a_replay_believes_no_more_than_the_source_may_say(desk: Desk) -> None:
+    """An event of a source that its sender may not speak for stays out, until the sender may."""
+    lander = Lander(
+        desk.ledger,
+        desk.formats["usage"],
+        replace(RULES, sources=("mine",)),
+        desk.clock,
+        stream="http:gw#usage",
+        file="gw",
+    )
+    lander.land_parts(
+        gathered(
+            [
+                Run(
+                    part=Part(stream="http:gw#usage", start=0, end=1, records=0),
+                    values=[json.dumps(event("1")).encode()],
+                )
+            ]
+        )
+    )
+
+    def replayed(*sources: str) -> int:
+        rules = replace(RULES, sources=sources)
+        return replay(
+            desk.ledger, desk.formats.get, lambda stream: rules if stream == "http:gw#usage" else None, desk.clock
+        )[0].landed
+
+    assert [replayed("mine"), replayed("mine", "litellm")] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("stream", "source", "shown"),
+    [
+        ("kafka:k2/llm-usage[abc]/3", "k2", "k2"),
+        ("kafka:k2", "k2", "k2"),
+        ("http:gw#usage", "gw", "gw"),
+        ("tail:/var/log/app.log@2#usage", None, "app.log@2"),
+        ("file:/tmp/a#b.ndjson#usage", None, "a#b.ndjson"),
+    ],
+)
+def test_a_stream_says_whose_it_is(stream: str, source: str | None, shown: str) -> None:
+    """Topics and requests name their source; ids made from `{file}` are the same at arrival and at replay."""
+    assert (source_of(stream), shown_name(stream)) == (source, shown)
+
+
+def test_records_of_a_source_that_is_gone_wait(desk: Desk) -> None:
+    """Nobody knows any more whom it might speak for."""
+    desk.hand_in(event("1", output_tokens=-1))
+    outcome, notes = replay(desk.ledger, desk.formats.get, lambda _: None, desk.clock)
+
+    assert outcome.received == 0
+    assert "no [[sources]] of that name any more" in notes[0]
 
 
 def test_records_of_a_replaced_table_are_not_read_by_its_new_header(desk: Desk) -> None:

@@ -266,12 +266,21 @@ def test_a_log_that_vanishes_unread_says_so(follower: Follower) -> None:
     path.unlink()
     other.unlink()
     unread = len(lines(EVENTS[2:3])) - 20
-    assert (follower.look(), follower.notes) == ((0, 0), ())
+    assert (follower.look(), len(follower.notes)) == ((0, 0), 1)
 
     follower.look()
     assert [note.partition(": ")[2].partition(",")[0] for note in follower.notes] == [
-        f"gone with {unread} bytes that were not read"
+        "matches no file; what comes to match it is read.",
+        f"gone with {unread} bytes that were not read",
     ]
+
+
+def test_a_long_first_line_waits_for_nobody(follower: Follower) -> None:
+    """A first record of more than a mebibyte is read while the log grows, as any other."""
+    long = event("long", tags={"other": "x" * 1_500_000})
+    follower.write([long, *EVENTS[:2]])
+
+    assert follower.look() == (3, 3)
 
 
 def test_a_replaced_file_is_read_from_its_start(follower: Follower) -> None:
