@@ -182,15 +182,14 @@ class Round:
             if members:
                 self._broker.admin.remove_group_members(self._group, [MemberToRemove(member_id=one) for one in members])
 
-    def _wanted(self) -> dict[str, float]:
-        ids = len(self.plan.truth.versions)
-        bad = [one for records in self.plan.lanes.values() for one in records if one.bad]
+    def _wanted(self) -> dict[str, int]:
+        """Records by outcome, of all sources together: a topic carries both kinds."""
+        ids, samples = len(self.plan.truth.versions), len(self.plan.truth.samples)
         return {
-            "landed usage": ids,
-            "superseded usage": sum(map(len, self.plan.truth.versions.values())) - ids,
-            "conflicts usage": len(self.plan.truth.twins),
-            "rejected usage": len(bad),
-            "landed gpu": len(self.plan.truth.samples),
+            "landed": ids + samples,
+            "superseded": sum(map(len, self.plan.truth.versions.values())) - ids,
+            "conflicts": len(self.plan.truth.twins),
+            "rejected": sum(bool(one.bad) for records in self.plan.lanes.values() for one in records),
         }
 
     def _drained(self, scraper: Scraper) -> bool:
@@ -200,11 +199,7 @@ class Round:
         return arrived and scraper.value("apportion_dirty_charge_periods") == 0
 
     def _counted(self, scraper: Scraper) -> dict[str, float]:
-        counted = {}
-        for name in self._wanted():
-            outcome, source = name.split(" ")
-            counted[name] = scraper.value("apportion_ingest_events_total", source=source, outcome=outcome)
-        return counted
+        return {name: scraper.value("apportion_ingest_events_total", outcome=name) for name in self._wanted()}
 
     def _waiting(self, scraper: Scraper) -> str:
         shown = ("apportion_job_runs_total", "apportion_source_up", "apportion_dirty_charge_periods")
