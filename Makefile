@@ -31,7 +31,7 @@ format: $(VENV)/tools ## let ruff put the files in order
 
 golden: $(VENV)/project ## write tests/golden anew; the review is the diff
 	APPORTION_GOLDEN=1 $(RUN) pytest -q -k golden
-	git --no-pager diff --stat -- tests/golden
+	git --no-pager diff --stat -- tests/golden ingest/formats/README.md
 
 wheel: $(VENV)/project ## build dist/*.whl, and test what is in it
 	rm -rf dist

@@ -25,6 +25,7 @@ from ingest.files import Progress, ingest_file
 from ingest.format import Format
 from ingest.journal import forget_requests
 from ingest.outcome import Outcome
+from ingest.recognise import AUTO, recognise
 from ingest.rejections import expire
 from ingest.replay import replay as replay_rejections
 from ingest.rules import Rules
@@ -103,15 +104,30 @@ class Pipeline:
     def ingest(
         self, paths: Sequence[Path], format_name: str, *, progress: Callable[[Path], Progress] | None = None
     ) -> IngestReport:
-        """Land files. One that cannot be read is noted and never stops the others."""
-        format_ = self.format(format_name)
-        report, bench = IngestReport(), Bench(self.ledger, format_.kind)
+        """Land files. One that cannot be read is noted and never stops the others.
+
+        Raises: UsageError when there is no such format; for `auto`, when a file's is not certain: then none is read.
+        """
+        report = IngestReport()
+        chosen = (
+            self._recognised(paths, report) if format_name == AUTO else dict.fromkeys(paths, self.format(format_name))
+        )
+        benches = {
+            kind.name: Bench(self.ledger, kind)
+            for kind in {one.kind.name: one.kind for one in chosen.values()}.values()
+        }
         try:
-            for path in paths:
+            for path, format_ in chosen.items():
                 told = progress(path) if progress else None
                 try:
                     outcome, notes = ingest_file(
-                        self.ledger, path, format_, self.rules, self.clock, progress=told, bench=bench
+                        self.ledger,
+                        path,
+                        format_,
+                        self.rules,
+                        self.clock,
+                        progress=told,
+                        bench=benches[format_.kind.name],
                     )
                 except InputError as error:
                     report.unreadable.append(str(error))
@@ -119,8 +135,28 @@ class Pipeline:
                 report.outcome.add(outcome)
                 report.notes += notes
         finally:
-            bench.close()
+            for bench in benches.values():
+                bench.close()
         return report
+
+    def _recognised(self, paths: Sequence[Path], report: IngestReport) -> dict[Path, Format]:
+        """Files that hold something, each with the format that it is in; the report says which that is."""
+        formats = [found for name in registry.names(self.config.mappings) if (found := self.find_format(name))]
+        chosen, uncertain = {}, []
+        for path in paths:
+            try:
+                format_ = recognise(path, formats)
+            except InputError as error:
+                report.unreadable.append(str(error))
+            except UsageError as error:
+                uncertain.append(str(error))
+            else:
+                report.notes.append(f"{path}: {'is empty' if format_ is None else f'read as {format_.name}'}.")
+                if format_ is not None:
+                    chosen[path] = format_
+        if uncertain:
+            raise UsageError("\n".join(uncertain))
+        return chosen
 
     def live_rules(self, source: Source) -> Rules:
         """What is believed of a source that reports as things happen: nothing too late, and only who it may speak for."""

@@ -9,12 +9,39 @@ from collections.abc import Mapping as Dictionary
 
 from apportion.config.mapping import Mapping
 from ingest.format import Format
+from ingest.formats.anthropic import ANTHROPIC
+from ingest.formats.apisix import APISIX
+from ingest.formats.bedrock import BEDROCK
+from ingest.formats.cloudflare import CLOUDFLARE
+from ingest.formats.cohere import COHERE
+from ingest.formats.gemini import GEMINI
+from ingest.formats.kong import KONG
+from ingest.formats.langfuse import LANGFUSE
 from ingest.formats.litellm import LITELLM
+from ingest.formats.litellm_spend import LITELLM_SPEND
 from ingest.formats.mapped import Mapped
 from ingest.formats.ndjson import Ndjson
+from ingest.formats.openai import OPENAI, OPENAI_BATCH
+from ingest.formats.portkey import PORTKEY
+from ingest.formats.sglang import SGLANG
 from ingest.kinds import KINDS
 
-_NATIVE: tuple[Format, ...] = (LITELLM,)
+_NATIVE: tuple[Format, ...] = (
+    LITELLM,
+    LITELLM_SPEND,
+    OPENAI,
+    OPENAI_BATCH,
+    ANTHROPIC,
+    GEMINI,
+    BEDROCK,
+    COHERE,
+    SGLANG,
+    KONG,
+    APISIX,
+    LANGFUSE,
+    PORTKEY,
+    CLOUDFLARE,
+)
 """What known systems write."""
 
 BUILT_IN: Dictionary[str, Format] = {

@@ -15,9 +15,25 @@ FieldType = Literal["text", "integer", "milliseconds", "ratio", "bytes", "watts"
 
 KINDS: Final[tuple[Kind, ...]] = ("usage", "gpu")
 FORMATS: Final[tuple[Format, ...]] = ("csv", "json")
-NATIVE_NAMES: Final = (*KINDS, "litellm")
+NATIVE_NAMES: Final = (
+    *KINDS,
+    "litellm",
+    "litellm-spend",
+    "openai",
+    "openai-batch",
+    "anthropic",
+    "gemini",
+    "bedrock",
+    "cohere",
+    "sglang",
+    "kong",
+    "apisix",
+    "langfuse",
+    "portkey",
+    "cloudflare",
+)
 """Formats that need no mapping: the canonical ones, and those of other systems that ingest knows by name."""
-RESERVED_NAMES: Final = (*NATIVE_NAMES, *FORMATS)
+RESERVED_NAMES: Final = (*NATIVE_NAMES, *FORMATS, "auto")
 """Names that no source may take: `format` would mean two things."""
 
 TOKEN_FIELDS: Final = (

@@ -8,7 +8,7 @@ dialect, which in the wild means that the parts stand beside the whole: then the
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ingest.formats import conversions as to
 
@@ -52,6 +52,34 @@ def without(whole: str, parts: Sequence[str]) -> str:
     return f"CASE WHEN {exceeds(whole, parts)} THEN {whole} ELSE {to.difference(whole, parts)} END"
 
 
+def first(*counts: str) -> str:
+    """SQL: the first count that is not zero, else the first there is: twins are often left at zero where another is filled in."""
+    filled = [f"nullif({count}, '0')" for count in counts]
+    return f"coalesce({', '.join((*filled, *counts))})"
+
+
+def together(counts: Sequence[str]) -> str:
+    """SQL: counts that stand beside one another, as one; absent where all are. What is no count goes on, to be rejected."""
+    number = {count: f"TRY_CAST({count} AS BIGINT)" for count in counts}
+    odd = [f"CASE WHEN NOT coalesce({number[count]} >= 0, {count} IS NULL) THEN {count} END" for count in counts]
+    added = " + ".join(f"coalesce({number[count]}, 0)::HUGEINT" for count in counts)
+    return (
+        f"CASE WHEN coalesce({', '.join(counts)}) IS NOT NULL THEN coalesce({', '.join(odd)}, ({added})::VARCHAR) END"
+    )
+
+
+def untold(total: str, parts: Sequence[str]) -> str:
+    """SQL: whether a total holds more than its parts: somebody counted what nobody told. An absent total holds nothing."""
+    inside = " + ".join(f"coalesce(TRY_CAST({part} AS BIGINT), 0)::HUGEINT" for part in parts)
+    return f"coalesce(TRY_CAST({total} AS BIGINT) > {inside}, false)"
+
+
+def adds_up(total: str, parts: Sequence[str]) -> str:
+    """SQL: whether a total is the sum of its parts, and the last of them is in it."""
+    inside = " + ".join(f"coalesce(TRY_CAST({part} AS BIGINT), 0)::HUGEINT" for part in parts)
+    return f"coalesce(TRY_CAST({total} AS BIGINT) = {inside} AND TRY_CAST({parts[-1]} AS BIGINT) > 0, false)"
+
+
 def apart(whole: object, parts: Sequence[object]) -> tuple[object, bool]:
     """A count without the counts inside it, and whether they contradict it. What is no count is left for landing to judge."""
     inside = 0
@@ -76,10 +104,14 @@ def served_by(named: str | None, host: str | None) -> str | None:
 
 def provider(named: str, host: str) -> str:
     """SQL: `self`, or who served the call from outside; both arguments are text or NULL."""
-    own = ", ".join(to.text(word) for word in sorted(SELF_HOSTED))
-    protocols = ", ".join(to.text(word) for word in sorted(COMPATIBLE))
+    own, protocols = one_of(named, SELF_HOSTED), one_of(named, COMPATIBLE)
     return (
-        f"CASE WHEN lower({named}) IN ({own}) THEN 'self' "
-        f"WHEN lower({named}) IN ({protocols}) AND NOT regexp_full_match(lower({host}), {to.text(OPENAI_HOST)}) THEN 'self' "
+        f"CASE WHEN {own} THEN 'self' "
+        f"WHEN {protocols} AND NOT regexp_full_match(lower({host}), {to.text(OPENAI_HOST)}) THEN 'self' "
         f"ELSE {named} END"
     )
+
+
+def one_of(value: str, words: Collection[str]) -> str:
+    """SQL: whether a text is one of some lower-case words, in any case. As a pattern: a list of words would become a join."""
+    return f"regexp_full_match(lower({value}), {to.text('|'.join(re.escape(word) for word in sorted(words)))})"

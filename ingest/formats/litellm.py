@@ -53,6 +53,7 @@ def _milliseconds(start: str, end: str, only: str) -> str:
 LITELLM = Native(
     name="litellm",
     kind=USAGE,
+    signatures=((("response_cost",), ("custom_llm_provider",), ("endTime",)),),
     time_form="epoch seconds in endTime",
     found={
         "call": ("litellm_call_id",),

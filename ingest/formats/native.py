@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from ingest.formats import conversions as to
@@ -26,14 +27,16 @@ class Native(JsonLines):
     Attributes:
         name: what `--format` calls it.
         kind: what its records become.
-        found: name of a value -> keys down to it. In SQL it is text; NULL where absent, empty, an object or a list. No name is
-            that of a canonical field.
+        found: name of a value -> keys down to it, digits for a place in a list. In SQL it is text; NULL where absent, empty, an
+            object or a list. No name is that of a canonical field.
         fields: canonical field -> SQL of its JSON text, NULL where absent. Tags stand apart.
         steps: names and SQL of values made from those found; a step may use all earlier ones.
         tags: tag -> where its value may stand; the first place that holds one wins.
         labels: keys down to objects whose members are tags too; a tag of `tags` wins over them.
         sealed: names of `found` -> what the quarantine keeps instead of the value.
         time_form: how the time is written, in words.
+        signatures: keys down to what its records have and together nobody else's, each way of writing them; `ingest.recognise`
+            looks for them.
         reads_arrays: a file may also be one array.
         stands_alone: records name themselves.
     """
@@ -47,6 +50,7 @@ class Native(JsonLines):
     labels: tuple[Keys, ...] = ()
     sealed: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
     time_form: str = ""
+    signatures: tuple[tuple[Keys, ...], ...] = ()
     reads_arrays: bool = True
     stands_alone: bool = True
 
@@ -102,15 +106,19 @@ def _identifier(name: str) -> str:
 
 def _type(below: Tree | None) -> str:
     """The type DuckDB reads a value as: JSON where it is looked at, a struct of what is looked for inside it."""
-    if below is None:
+    if below is None or any(key.isdecimal() for key in below):
         return "JSON"
     return "STRUCT(" + ", ".join(f"{_identifier(key)} {_type(inner)}" for key, inner in below.items()) + ")"
 
 
 def _place(keys: Keys) -> str:
-    return ".".join(_identifier(key) for key in keys)
+    """SQL of a value: a member of structs, and below a list what a JSON pointer finds (also in what the quarantine kept of it)."""
+    outside = list(takewhile(lambda key: not key.isdecimal(), keys))
+    place = ".".join(_identifier(key) for key in outside)
+    inside = keys[len(outside) :]
+    return f"json_extract({place}, {to.text('/' + '/'.join(inside))})" if inside else place
 
 
 def _scalar(place: str) -> str:
-    """A text, a number or a word as text."""
-    return f"CASE WHEN ({place}::VARCHAR)[1] NOT IN ('{{', '[') THEN nullif({place}->>'$', '') END"
+    """A text, a number or a word as text. As a pattern: a list of two brackets would be planned as a join."""
+    return f"CASE WHEN NOT regexp_matches({place}::VARCHAR, '^[{{\\[]') THEN nullif({place}->>'$', '') END"

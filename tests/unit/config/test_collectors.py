@@ -104,7 +104,7 @@ def test_a_source_may_describe_its_own_format_or_name_anothers(loaded: Loaded) -
         (of(HTTP, name='"json"'), "name", "'json' is the name of a known format; choose another"),
         (of(HTTP, name='"a b"'), "name", "is 'a b', and metrics and positions bear it; write letters, digits"),
         (of(HTTP, format=""), "format", "is missing, and there is no default; add it"),
-        (of(HTTP, format='"otel"'), "format", "unknown format 'otel'; known are csv, gpu, json, litellm, usage"),
+        (of(HTTP, format='"otel"'), "format", "unknown format 'otel'; known are anthropic, apisix, bedrock"),
         (of(HTTP, format='"h"'), "format", "unknown format 'h'; known are"),
         (of(HTTP, collector=""), "collector", 'is missing, and format = "litellm" needs no description; write one of files, kafka, http'),
         (of(HTTP, token='"secret"'), "token", "must not hold the secret itself; name an environment variable"),

@@ -136,7 +136,7 @@ def test_units_have_a_canonical_default(loaded: Loaded) -> None:
         (source('tags = { project = "a..b" }', form="json"), "tags.project", "which is not a path"),
         (source('delimiter = ";;"'), "delimiter", "write one character"),
         (source('delimiter = ";"', form="json"), "delimiter", 'is only for format = "csv"; remove it'),
-        (source(form="xml"), "format", "unknown format 'xml'; known are csv, gpu, json, litellm, usage"),
+        (source(form="xml"), "format", "unknown format 'xml'; known are anthropic, apisix, bedrock"),
         (source().replace('name = "x"', 'name = "usage"'), "name", "'usage' is the name of a known format; choose another"),
         (source().replace('name = "x"', 'name = "__x"'), "name", "begins with __"),
         (gpu(columns='{ active_ratio = "A" }'), "columns.gpu_uuid", "is missing; map it, or write constants"),
