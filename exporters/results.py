@@ -1,8 +1,9 @@
 """The published results: a small DuckDB file that anyone may read while the ledger is in use.
 
 It holds a table for every `export` view, under the view's name, and `status` with one row. Nothing in it is a single
-request, and no caller either. Files replace one another whole: a reader sees one publish or the next, and keeps the
-one it opened. The lines of hours, by far the most, are carried over from the file before where they did not change.
+request; of callers it names only the weightiest that no rule maps. Files replace one another whole: a reader sees one publish
+or the next, and keeps the one it opened. The lines of hours, by far the most, are carried over from the file before where they
+did not change.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from apportion.ledger.connection import Ledger, Session
 
 TABLES: Final = (
     "months", "chargeback", "settlement", "unit_cost", "hours", "refused_hours", "counters", "pool_shares", "sources",
-    "streams", "stream_gaps", "collectors", "ingest_totals", "rejections", "step_runs", "job_runs",
+    "streams", "stream_gaps", "collectors", "ingest_totals", "rejections", "discoveries", "step_runs", "job_runs",
 )  # fmt: skip
 """Written anew each time."""
 

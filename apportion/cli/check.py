@@ -5,13 +5,24 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apportion.cli.output import console, print_json
 from apportion.config.load import load
+from apportion.domain.errors import LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from apportion.cli.probe import Seen
+    from apportion.config.model import Config
+    from exporters.discoveries import Discovered
 
 
 def run(options: argparse.Namespace) -> int:
-    """Validate everything at once, and look at the sources; the loader raises with every problem.
+    """Validate everything at once, look at the sources, and at what was published of what they sent; the loader raises with
+    every problem.
 
     What a look finds missing is a warning: it may be there when `serve` starts.
     """
@@ -20,19 +31,34 @@ def run(options: argparse.Namespace) -> int:
     config = load(options.config)
     resolved = config.resolved()
     seen = [] if getattr(options, "no_probe", False) else probe(config)
+    known = _discovered(options.ledger or config.ledger.path)
     if options.json:
         probes = [dataclasses.asdict(look) for look in seen]
-        print_json({"config": resolved, "warnings": list(config.warnings), "probes": probes})
+        found = None if known is None else dataclasses.asdict(known)
+        print_json({"config": resolved, "warnings": list(config.warnings), "probes": probes, "discovered": found})
         return 0
+    _show(options.config, config, resolved, seen, known)
+    return 0
+
+
+def _show(file: Path, config: Config, resolved: object, seen: Sequence[Seen], known: Discovered | None) -> None:
+    from exporters.columns import printable
+
     screen = console()
     screen.print_json(json.dumps(resolved, default=str))
-    for look in seen:
-        if look.well:
-            screen.print(f"source {look.source}: {look.said}", markup=False)
-    failing = [f"source {look.source}: {look.said}" for look in seen if not look.well]
-    for warning in (*config.warnings, *failing):
+    lines = [f"source {look.source}: {look.said}" for look in seen if look.well]
+    if known is not None:
+        lines += [
+            f"pools seen: {', '.join(known.pools) or 'none'}",
+            f"models seen: {', '.join(known.models) or 'none'}",
+        ]
+    for line in lines:
+        screen.print(printable(line), markup=False)
+    warnings = [*config.warnings, *(f"source {look.source}: {look.said}" for look in seen if not look.well)]
+    warnings += [found.line for found in known.findings] if known else []
+    for warning in warnings:
         screen.print("[yellow]warning[/yellow] ", end="")
-        screen.print(warning, markup=False)
+        screen.print(printable(warning), markup=False)
     counts = ", ".join(
         [
             f"{len(config.pools)} pool rows",
@@ -40,9 +66,19 @@ def run(options: argparse.Namespace) -> int:
             f"{len(config.rates)} rates",
             f"{len(config.directory.rules)} directory rules",
             f"{len(config.sources)} sources",
-            f"{len(config.warnings) + len(failing)} warnings",
+            f"{len(warnings)} warnings",
         ]
     )
     screen.print("[green]ok[/green] ", end="")
-    screen.print(f"{options.config}: {counts}", markup=False)
-    return 0
+    screen.print(f"{file}: {counts}", markup=False)
+
+
+def _discovered(ledger: Path) -> Discovered | None:
+    """What the results beside a ledger tell of its fleet; None before the first metering, or where it cannot be read."""
+    from apportion.ledger.connection import read_only, results_path
+    from exporters.discoveries import discovered
+
+    try:
+        return discovered(read_only(results_path(ledger)))
+    except LedgerError:
+        return None

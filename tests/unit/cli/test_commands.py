@@ -95,6 +95,16 @@ def test_a_config_to_start_from_is_sound(tmp_path: Path, capsys: pytest.CaptureF
     assert "apportion.toml" in err
 
 
+def test_check_tells_what_the_fleet_sent(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Pools and models by name, and the principal that nobody maps with its share and the remedy."""
+    code, out, _ = said(capsys, "check", "--no-probe", "--config", str(demo / "apportion.toml"))
+
+    assert code == 0
+    assert "pools seen: h100-prod, l40s-batch\n" in out
+    assert "warning principal key-intern-laptop (gateway) has no team (" in out
+    assert "add a rule for it to [directory]\n" in out
+
+
 def test_check_names_every_problem_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two mistakes are two sentences, each with file, key and fix; the exit code says config."""
     config = tmp_path / "apportion.toml"

@@ -121,10 +121,11 @@ def test_check_warns_of_what_it_does_not_find(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_check_prints_what_it_saw_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One object: the config, its warnings, and every look."""
+    """One object: the config, its warnings, every look, and nothing of a fleet that was never metered."""
     port = free()
     assert main(["--json", "check", "--config", str(config(tmp_path, "", port))]) == 0
     said = json.loads(capsys.readouterr().out)
 
     assert said["probes"] == [{"source": "http", "well": True, "said": f"127.0.0.1:{port} is free to listen on"}]
     assert said["warnings"] == []
+    assert said["discovered"] is None

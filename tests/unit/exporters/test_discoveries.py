@@ -1,0 +1,111 @@
+"""What `check` is told of a fleet by its own records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from apportion.ledger.connection import Ledger, Session, read_only
+from exporters.discoveries import FINDINGS, discovered
+from exporters.results import publish
+from tests.frozen import FrozenClock
+from tests.unit.exporters.books import PUBLISHED_AT, SQL
+
+HOUR = "TIMESTAMP '2026-10-01 00:00'"
+PLACED = f"""
+INSERT INTO raw.source VALUES (1, 'litellm'), (2, 'otel');
+INSERT INTO raw.caller VALUES (1, '1', 'litellm', 'key-a', '', '{{}}'), (2, '2', 'litellm', 'key-b', 'chat', '{{"team":"x"}}');
+INSERT INTO attribution.caller_team VALUES
+    (1, TIMESTAMP '2020-01-01', TIMESTAMP '9999-01-01', 0, 'search', '', '', ''),
+    (2, TIMESTAMP '2020-01-01', TIMESTAMP '9999-01-01', -1, '__unmapped__', '', '', '');
+INSERT INTO metering.placed_usage_hourly VALUES
+    ({HOUR}, 1, 1, 'self', 1, 1, '', 10, 5, 0, 15, 0, 2, 2),
+    ({HOUR}, 0, 0, 'self', 1, 2, '', 4, 3, 2, 1, 0, 1, 1),
+    ({HOUR}, 0, 0, 'openai', 2, 2, '', 100, 0, 0, 0, 0, 1, 1);
+INSERT INTO raw.series
+SELECT number, source_no, 1, 1, 'self', '', '', '', 'success', quality, '', '', ''
+FROM (VALUES (1, 1, 'reported'), (2, 1, 'missing'), (3, 1, 'estimated'), (4, 2, 'partial'))
+    AS series (number, source_no, quality);
+INSERT INTO raw.usage_event BY NAME
+SELECT source_no, 'e' || number AS event_id, {HOUR} + INTERVAL 1 MINUTE AS occurred_at, series_no, 0 AS revision,
+    0 AS uncached_input_tokens, 0 AS cache_read_tokens, 0 AS cache_write_tokens, 0 AS output_tokens, 0 AS reasoning_tokens,
+    1 AS requests, 1 AS batch_no
+FROM (VALUES (1, 1, 1), (2, 1, 1), (3, 1, 2), (4, 1, 3), (5, 2, 4)) AS event (number, source_no, series_no);
+INSERT INTO raw.skewed_event VALUES (2, 'e5', {HOUR} + INTERVAL 91 SECOND, {HOUR} + INTERVAL 90 SECOND),
+    (2, 'e6', {HOUR} + INTERVAL 2500 MILLISECOND, {HOUR});
+INSERT INTO metering.deployment_hourly BY NAME
+SELECT {HOUR} + INTERVAL 1 HOUR * number AS charge_period_start, 1 AS pool_no, 1 AS deployment_no, 1 AS paid_us, 0 AS effective_cost_nano,
+    'active' AS utilization, observed_us, 0 AS active_ppm_us, low_coverage, 0 AS prefill_weight, 0 AS decode_weight, 0 AS workload_nano,
+    0 AS idle_nano, '' AS idle_cause, 0 AS unmeasured_nano, 0 AS prefill_nano, 0 AS decode_nano, 0 AS unattributed_nano,
+    '' AS allocation_method, '' AS confidence
+FROM (VALUES (0, 0, TRUE), (-1, 1, TRUE), (-2, 1, FALSE), (-30, 0, TRUE)) AS hour (number, observed_us, low_coverage);
+UPDATE raw.rejection SET reason = 'sampled' WHERE rejection_no = 4;
+UPDATE raw.batch SET dropped_tags = 7 WHERE batch_no = 1;
+"""
+
+
+@pytest.fixture
+def told(kept: Ledger) -> Callable[[str], Session]:
+    """Results of the small ledger with more rows."""
+
+    def publish_with(sql: str) -> Session:
+        with kept.transaction() as session:
+            session.do(SQL)
+            session.do(sql)
+        return read_only(publish(kept, FrozenClock(PUBLISHED_AT)))
+
+    return publish_with
+
+
+def test_everything_that_is_lost_or_unmapped_is_told(told: Callable[[str], Session]) -> None:
+    """Kind, subject, how much of how much: sources by their events, models and callers by tokens, deployments by hours."""
+    found = discovered(told(PLACED))
+
+    assert [(one.finding, one.subject, one.affected, one.total, one.unit) for one in found.findings] == [
+        ("clock_ahead", "otel", 2, None, "events"),
+        ("dropped_tags", "usage", 7, None, "tags"),
+        ("estimated_usage", "litellm", 1, 4, "events"),
+        ("missing_usage", "litellm", 1, 4, "events"),
+        ("no_gpu_telemetry", "llama70b", 1, 3, "hours"),
+        ("partial_usage", "otel", 1, 1, "events"),
+        ("sampled_spans", "usage", 1, None, "records"),
+        ("thin_gpu_telemetry", "llama70b", 1, 3, "hours"),
+        ("unmapped_caller", "key-b", 10, 40, "tokens"),
+        ("unplaced_model", "llama-3.1-70b", 10, 40, "tokens"),
+    ]
+    assert {one.finding for one in found.findings} == FINDINGS
+
+
+def test_a_line_says_what_how_much_and_what_to_do(told: Callable[[str], Session]) -> None:
+    """One sentence for people, with the flag to set."""
+    lines = {one.finding: one.line for one in discovered(told(PLACED)).findings}
+
+    assert lines["missing_usage"] == (
+        "litellm reports requests without token counts (1 of 4 events, 25.0%); ask for them: clients set "
+        'stream_options = {"include_usage": true}, or vLLM runs with --enable-force-include-usage'
+    )
+    assert lines["clock_ahead"].startswith("the clock of otel runs ahead, by up to 3 s (2 events); ")
+    assert lines["unmapped_caller"].startswith(
+        'principal key-b (litellm, namespace chat, tags {"team":"x"}) has no team (10 of 40 '
+    )
+
+
+def test_a_healthy_ledger_has_nothing_to_tell(told: Callable[[str], Session]) -> None:
+    """Pools and models are named all the same."""
+    found = discovered(told("SELECT 1"))
+
+    assert (found.pools, found.models, found.findings) == (("h100-prod",), ('gpt-"x"\\y', "llama-3.1-70b"), ())
+
+
+def test_every_finding_of_the_view_has_its_advice() -> None:
+    """Whoever adds one to the SQL says what to do about it."""
+    schema = Path(discovered.__code__.co_filename).parents[1] / "apportion" / "ledger" / "schema"
+    text = "".join(file.read_text(encoding="utf-8") for file in sorted(schema.glob("*discovery*.sql")))
+    named = set(re.findall(r"SELECT\s+'(\w+)'", text)) | {
+        f"{quality}_usage" for quality in ("missing", "estimated", "partial")
+    }
+
+    assert named == FINDINGS
