@@ -147,7 +147,7 @@ told = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_every_hour_whose_increments_change_is_dirtied(shared_desk: Desk, data: st.DataObject) -> None:
     """Whatever lands in whichever order and slices: beside the hours of what landed, each that metering would see otherwise."""

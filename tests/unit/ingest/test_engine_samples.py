@@ -16,7 +16,7 @@ BAD: dict[str, tuple[dict[str, Any] | bytes, str, str]] = {
     "another kind": (
         {"event_id": "e", "tags": {}},
         "missing_field",
-        "no instance and no sampled_at; is this a file of engine records?",
+        "no instance and no sampled_at; is this an engine file?",
     ),
     "no instance": ({"instance": None}, "missing_field", "instance is absent"),
     "an empty instance": ({"instance": ""}, "missing_field", "instance is empty"),
