@@ -16,6 +16,7 @@ What is read, and what is not, of:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ingest.gpu_families import FAMILIES as GPU
@@ -42,8 +43,9 @@ class Part(NamedTuple):
 Parts = tuple[Part, ...]
 
 
-class Engine(NamedTuple):
-    """A kind of engine, or of front end.
+@dataclass(frozen=True, slots=True, eq=False)
+class Engine:
+    """A kind of engine, or of front end; each is itself only.
 
     Attributes:
         software: as the contract names it.
@@ -169,7 +171,15 @@ _MODEL: Final = ("model_name", "model")
 
 ENGINES: Final = (
     Engine("vllm", ("vllm:",), _MODEL, ("engine",), (), own_process=True, metrics=_VLLM | _STARTED),
-    Engine("vllm", ("ray_vllm_", "ray_vllm:"), _MODEL, ("ReplicaId", "WorkerId", "engine"), (), False, _RAY),
+    Engine(
+        "vllm",
+        ("ray_vllm_", "ray_vllm:"),
+        _MODEL,
+        ("ReplicaId", "WorkerId", "engine"),
+        (),
+        own_process=False,
+        metrics=_RAY,
+    ),
     Engine("sglang", ("sglang:",), _MODEL, ("dp_rank",), ("pp_rank", "tp_rank"), own_process=True, metrics=_SGLANG),
     Engine("tgi", ("tgi_",), (), (), (), own_process=True, metrics=_TGI),
     Engine("trtllm", ("trtllm_",), _MODEL, (), (), own_process=True, metrics=_TRTLLM),
