@@ -23,7 +23,7 @@ from ingest.instants import instant
 _COLLECTION_NS: Final = 1_000_000_000
 """Readings of one collection lie closer together."""
 _OF_THE_DEVICE: Final = ("node", "cluster", "gpu")
-"""Of the places; the others are of what runs on it."""
+"""Of the places, those that whichever reading says them says; the others are of what runs on it, and all have to agree."""
 
 Place = Mapping[str, str]
 """Canonical field -> where a device is, and what runs on it; absent is unknown."""
@@ -125,7 +125,8 @@ def _sample(together: list[GpuReading]) -> dict[str, str | Decimal | None]:
     first = together[0]
     found: dict[str, str | Decimal | None] = {
         "sampled_at": instant(first.at_ns),
-        **{name: text for name, text in first.place.items() if name in _OF_THE_DEVICE or _agreed(together, name)},
+        **{name: text for one in reversed(together) for name, text in one.place.items() if name in _OF_THE_DEVICE},
+        **{name: text for name, text in first.place.items() if name not in _OF_THE_DEVICE and _agreed(together, name)},
     }
     for reading in sorted(together, key=lambda one: FAMILIES[one.metric].coarse):
         column = FAMILIES[reading.metric].field

@@ -35,15 +35,21 @@ _FIELDS: Final = tuple(
     dict.fromkeys(part.field for _, parts in METRICS.values() for part in parts if part.field != "started_at")
 )
 _COUNT_MAX: Final = Decimal(2**31 - 1)
-_BOUNDS: Final = {"kv_cache_ratio": Decimal(1), "requests_running": _COUNT_MAX, "requests_waiting": _COUNT_MAX}
 _MOST: Final = Decimal(10**18)
-_MOST_WORK: Final = Decimal(10**36)
+_MOST_SECONDS: Final = Decimal(10**12)
+_MOST_WORK: Final = Decimal(10**27)
+_BOUNDS: Final = {
+    "kv_cache_ratio": Decimal(1),
+    **dict.fromkeys(("requests_running", "requests_waiting"), _COUNT_MAX),
+    **dict.fromkeys(("prefill_seconds", "decode_seconds", "idle_seconds"), _MOST_SECONDS),
+    **dict.fromkeys(_WORK, _MOST_WORK),
+}
+"""What landing believes at most; a whole record would be rejected for one reading beyond it."""
 _DIGITS_MAX: Final = 64
 _EXPONENT_MAX: Final = 36
 """Beyond it nothing of a fleet is counted, and a number written out digit by digit would fill the memory."""
 _NO_NUMBER: Final = Decimal("NaN")
 _SECOND_NS: Final = 1_000_000_000
-_INSTANT_MAX: Final = Decimal(253_402_300_799)
 
 Found = dict[tuple[str, int], Decimal | None]
 """(field, rank) -> its sum so far; None once a part of it is unknown."""
@@ -110,7 +116,7 @@ class Assembly:
                     "model": owner.model,
                     "software": owner.kind.software,
                     **_place([series for series, _ in values]),
-                    "started_at": _started(start),
+                    "started_at": _started(start, at_ns),
                     **found,
                 }
             )
@@ -130,7 +136,7 @@ class Assembly:
             found.pop(field, None)  # of a rank that gives way
             if value is None:
                 continue
-            if value > _BOUNDS.get(field, _MOST_WORK if field in _WORK else _MOST):
+            if value > _BOUNDS.get(field, _MOST):
                 self.ignored["out_of_range"] += 1
                 continue
             found[field] = value.to_integral_value() if field in _COUNTS | _WORK else value
@@ -167,8 +173,8 @@ def _place(series: list[EngineSeries]) -> dict[str, str]:
     return dict(sorted(frozenset.intersection(*places)))
 
 
-def _started(seconds: Decimal | None) -> str | None:
-    """When a counter began; what no clock says is unknown."""
-    if seconds is None or not 0 < seconds <= _INSTANT_MAX:
+def _started(seconds: Decimal | None, at_ns: int) -> str | None:
+    """When a counter began; a clock that runs ahead of ours does not tell."""
+    if seconds is None or not 0 < seconds * _SECOND_NS <= at_ns:
         return None
     return instant(int(seconds * _SECOND_NS))
