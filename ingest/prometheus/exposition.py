@@ -8,7 +8,7 @@ that went down.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Final
 
 from apportion.domain.errors import ApportionError
@@ -57,20 +57,17 @@ def parsed(line: bytes) -> tuple[bytes, bytes, bytes]:
 
 def labels(text: bytes) -> dict[str, str]:
     """Labels as they are written between braces. Raises: PageError where they are none."""
+    text = text.strip()
     found, at = {}, 0
-    for match in _labels(text):
+    for match in _LABEL.finditer(text):
         if match.start() != at:
             break
         value = match[2].decode("utf-8", "replace")
         found[match[1].decode()] = _ESCAPED.sub(_unescaped, value) if "\\" in value else value
         at = match.end()
-    if text[at:].strip():
+    if at != len(text):
         raise PageError(f"has labels that cannot be read: {_shown(text)}")
     return found
-
-
-def _labels(text: bytes) -> Iterator[re.Match[bytes]]:
-    return _LABEL.finditer(text, len(text) - len(text.lstrip()))
 
 
 def _unescaped(match: re.Match[str]) -> str:

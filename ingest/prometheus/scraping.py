@@ -117,9 +117,9 @@ class ScrapeCollector:
         ordered = sorted(targets, key=lambda one: one.url in self._failing)
         asked: dict[Future[Scraped], Target] = {pool.submit(one.scrape): one for one in ordered}
         _, late = wait(asked, timeout=self._settings.interval_seconds)
-        for future in late:
-            if not future.cancel():
-                asked[future].abort()
+        cut_off = {future for future in late if not future.cancel()}
+        for future in cut_off:
+            asked[future].abort()
         wait(asked)
         found: dict[str, Scraped] = {}
         failing: dict[str, str] = {}
@@ -127,7 +127,7 @@ class ScrapeCollector:
             if future.cancelled():
                 failing[one.url] = "was not asked: others took all of the interval"
             elif error := future.exception():
-                failing[one.url] = _sentence(error)
+                failing[one.url] = "took longer than the interval" if future in cut_off else _sentence(error)
             elif empty := silence_of(future.result()):
                 failing[one.url] = empty
             else:

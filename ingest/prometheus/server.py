@@ -69,16 +69,13 @@ class Server:
         """The samples after the span's start up to its end. Raises: FetchError."""
         query = f"{self._selector}[{span.end - span.start}ms]"
         answer, size = self._asked(query, span.end)
-        found = [
-            (series, [(round(float(at) * 1000), str(value)) for at, value in entry.get("values", ())])
-            for entry, series in self._series(answer, "matrix")
-        ]
+        found = list(self._series(answer, "matrix"))
         return Window(found, size, [str(text)[:200] for text in answer.get("warnings") or ()])
 
     def now(self) -> list[Series]:
         """The series that there are now. Raises: FetchError."""
         answer, _ = self._asked(self._selector, None)
-        return [series for _, series in self._series(answer, "vector")]
+        return [series for series, _ in self._series(answer, "vector")]
 
     def _asked(self, query: str, at: int | None) -> tuple[dict[str, Any], int]:
         form = {"query": query, "partial_response": "false"}
@@ -94,8 +91,8 @@ class Server:
             raise FetchError(f"refuses a query: {str(said)[:200]}", status=200)
         return answer, len(body)
 
-    def _series(self, answer: Mapping[str, Any], kind: str) -> Iterator[tuple[Mapping[str, Any], Series]]:
-        """Entries of an answer, each with what it is. Raises: FetchError where it is no such answer."""
+    def _series(self, answer: Mapping[str, Any], kind: str) -> Iterator[tuple[Series, Values]]:
+        """Entries of an answer: what each is, and its values in a matrix. Raises: FetchError where it is no such answer."""
         try:
             data = answer["data"]
             if data["resultType"] != kind:
@@ -106,8 +103,9 @@ class Server:
                     continue
                 target = tuple(said.get(label, "") for label in TARGET_LABELS)
                 series = series_of(said["__name__"], said, self._places, instance=said["instance"], target=target)
+                values = [(round(float(at) * 1000), str(written)) for at, written in entry.get("values", ())]
                 if series is not None:
-                    yield entry, series
+                    yield series, values
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise FetchError(
                 f"answers with what no Prometheus does ({type(error).__name__}: {error})", status=200
