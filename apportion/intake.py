@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from apportion.config.environment import resolve
 from apportion.config.model import Config
-from apportion.config.sources import HTTP_SOURCE, HttpSource, Source
+from apportion.config.sources import HTTP_SOURCE, HttpSource, PrometheusSource, Source
 from apportion.pipeline import Pipeline
 from ingest.collectors.tail import TailCollector
 from ingest.http.app import Intake
 from ingest.http.auth import Tokens
 from ingest.http.collector import HttpCollector
+from ingest.prometheus.authorization import authorization
+from ingest.prometheus.querying import QueryCollector
+from ingest.prometheus.scraping import ScrapeCollector
 from ingest.supervise import Collector
 
 
@@ -89,4 +92,20 @@ def _collector(pipeline: Pipeline, source: Source) -> Collector | None:
             rules=rules,
             clock=pipeline.clock,
         )
+    if source.prometheus:
+        return _prometheus(pipeline, source, source.prometheus)
     return None
+
+
+def _prometheus(pipeline: Pipeline, source: Source, settings: PrometheusSource) -> Collector:
+    """Targets are scraped, a server is asked."""
+    kind = QueryCollector if settings.server else ScrapeCollector
+    return kind(
+        source.name,
+        settings,
+        authorization=authorization(settings),
+        ledger=pipeline.ledger,
+        find_format=pipeline.find_format,
+        rules=pipeline.live_rules(source),
+        clock=pipeline.clock,
+    )

@@ -1,4 +1,4 @@
-"""Look at what the sources need, without touching it: files that match, brokers that answer, a port that is free.
+"""Look at what the sources need, without touching it: files that match, brokers and exporters that answer, a port that is free.
 
 Whatever takes longer than `SECONDS` is said to have given no answer, and holds nobody up: each look has a thread of its
 own, which ends with the process.
@@ -17,8 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from apportion.cli import probe_metrics
 from apportion.config.model import Config, Listener
-from apportion.config.sources import HTTP_SOURCE
+from apportion.config.sources import HTTP_SOURCE, PrometheusSource
 
 SECONDS: Final = 3.0
 """For all looks together; they run side by side."""
@@ -75,6 +76,18 @@ def _looks(config: Config) -> Iterable[tuple[str, str, Look]]:
             yield source.name, broker, partial(reached, broker)
         if source.http:
             yield source.name, "the listener", partial(listener, listen)
+        if source.prometheus:
+            yield from _metrics(source.name, source.prometheus)
+
+
+def _metrics(name: str, settings: PrometheusSource) -> Iterable[tuple[str, str, Look]]:
+    if settings.server:
+        yield name, settings.server, partial(probe_metrics.server, settings)
+    for url in settings.targets[: probe_metrics.TARGETS_MAX]:
+        yield name, url, partial(probe_metrics.page, settings, url)
+    more = len(settings.targets) - probe_metrics.TARGETS_MAX
+    if more > 0:
+        yield name, "the others", lambda: (True, f"{more} more targets are not looked at")
 
 
 def files(pattern: str) -> tuple[bool, str]:

@@ -152,6 +152,23 @@ chargeback_dir = "chargeback"
 # poll_seconds = 5                     # between two looks
 # format = "usage"
 
+# [[sources]]                          # exporters of engines and GPUs, scraped
+# name = "metrics"
+# collector = "prometheus"             # no format: metrics are known by their names
+# targets = ["http://node-1:9400/metrics", "http://vllm-0:8000/metrics"]
+# interval_seconds = 15                # 60 for a server, unless said
+# families = ["dcgm", "amd", "vllm", "sglang", "tgi", "trtllm", "llamacpp"]  # or dynamo: a front end, instead of its engines
+# constants = { cluster = "eu" }       # also node, deployment, namespace, pod, container, replica, model, gpu
+# labels = { deployment = "app" }      # the same, each by the label that says it
+
+# [[sources]]                          # the same from a Prometheus that scrapes them; missed hours are caught up with
+# name = "prometheus"
+# collector = "prometheus"
+# server = "https://prometheus:9090"
+# token = { env = "METRICS_TOKEN" }    # or username and password, of targets too; ca_file of who signed, the system's unless said
+# match = '{job=~"vllm|dcgm"}'
+# start = @START@       # how far back to begin, within late_limit_days; the hour of the first run unless said
+
 # --- Exports of other systems, for `apportion ingest FILE --format gateway` ---------------------------
 # The same keys beside a collector describe what arrives there, and another source may name this one as its format.
 # Messages and requests have no lines and no header: they are json, with ids of their own.
