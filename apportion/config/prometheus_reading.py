@@ -167,8 +167,9 @@ def _places(table: Table, what: str) -> dict[str, str]:
     found = {}
     for place in table.written():
         said = table.text(place)
-        if place not in PLACES:
-            table.wrong(place, unknown("place", place, PLACES))
+        known = (*PLACES, "instance") if what == "label" else PLACES
+        if place not in known:
+            table.wrong(place, unknown("place", place, known))
         elif what == "label" and said and not _LABEL.fullmatch(said):
             table.wrong(place, f'is {said!r}, which no label is called; write its name, such as "instance_node"')
         elif said:

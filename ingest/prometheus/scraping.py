@@ -22,6 +22,7 @@ from apportion.domain.clock import Clock
 from apportion.domain.errors import ApportionError
 from apportion.ledger.connection import Ledger
 from ingest.outcome import Outcome
+from ingest.prometheus.assembly import REASONS
 from ingest.prometheus.client import Client, FetchError
 from ingest.prometheus.families import names
 from ingest.prometheus.landing import KINDS, FindFormat, Landing, Span
@@ -87,6 +88,8 @@ class ScrapeCollector:
                 self.name, ledger=self._ledger, find_format=self._find_format, rules=self._rules, clock=self._clock
             )
             stack.callback(landing.close)
+            for kind in KINDS:
+                landing.position(kind)  # its records are numbered on from there
             targets = [target(self._settings, url, self._authorization, self._clock) for url in self._settings.targets]
             for one in targets:
                 stack.callback(one.close)
@@ -145,7 +148,7 @@ class ScrapeCollector:
         self._failing = failing
         for url, one in found.items():
             for reason in one.ignored.keys() - self.ignored.keys():
-                health.note(f"{url}: {one.ignored[reason]} readings are left out as {reason}; the others count.")
+                health.note(f"{url}: {one.ignored[reason]} readings are left out: {REASONS[reason]}.")
             self.ignored.update(one.ignored)
 
 

@@ -72,6 +72,14 @@ class Server:
         found = list(self._series(answer, "matrix"))
         return Window(found, size, [str(text)[:200] for text in answer.get("warnings") or ()])
 
+    def time(self) -> int:
+        """What its clock shows, in milliseconds since 1970. Raises: FetchError."""
+        answer, _ = self._asked("time()", None)
+        try:
+            return round(float(answer["data"]["result"][1]) * 1000)
+        except (KeyError, TypeError, IndexError, ValueError, OverflowError) as error:
+            raise FetchError("does not tell the time, as every Prometheus does", status=200) from error
+
     def now(self) -> list[Series]:
         """The series that there are now. Raises: FetchError."""
         answer, _ = self._asked(self._selector, None)

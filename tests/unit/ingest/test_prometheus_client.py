@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from apportion.config.environment import Secret
+from apportion.config.sources import PrometheusSource
+from apportion.domain.errors import ConfigError
+from ingest.prometheus.authorization import authorization
 from ingest.prometheus.client import Client, FetchError, basic, bearer
 from tests.unit.ingest.exporter import Answer, Asked, exporter
 
@@ -156,3 +160,15 @@ def test_a_conversation_can_be_ended_from_outside() -> None:
             asking.join(0.01)
         client.close()
     assert len(failed) == 1
+
+
+def test_credentials_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token, or a user with a password; what is not set is an error, and nothing is sent where nothing is configured."""
+    monkeypatch.setenv("METRICS_SECRET", "s")
+    held, missing = Secret("METRICS_SECRET"), Secret("METRICS_NOT_SET")
+
+    assert authorization(PrometheusSource()) == ""
+    assert authorization(PrometheusSource(token=held)) == "Bearer s"
+    assert authorization(PrometheusSource(username="u", password=held)) == basic("u", "s")
+    with pytest.raises(ConfigError, match="METRICS_NOT_SET: is not set"):
+        authorization(PrometheusSource(token=missing))
