@@ -109,7 +109,9 @@ def _targets(given: object) -> tuple[str, ...]:
                 "differ by model, write ?model=NAME"
             )
             raise ValueError(msg)
-    return tuple(url if urlsplit(url).path.strip("/") else url.rstrip("/") + "/metrics" for url in written)
+    return tuple(
+        url if urlsplit(url).path.strip("/") else urlsplit(url)._replace(path="/metrics").geturl() for url in written
+    )
 
 
 def _server(given: object) -> str:

@@ -23,6 +23,7 @@ from ingest.prometheus.landing import Landing, Span
 from ingest.prometheus.querying import QueryCollector
 from ingest.prometheus.scraping import ScrapeCollector, target
 from ingest.prometheus.server import Server, selector
+from ingest.prometheus.target import Scraped
 from ingest.supervise import Health
 from tests.frozen import FrozenClock
 from tests.unit.ingest.desk import NOON, RULES, Desk
@@ -130,6 +131,34 @@ def test_a_target_that_drips_is_cut_off(desk: Desk, scraping: Callable[..., Roun
     assert desk.engines("output_tokens") == [7]
     (note,) = a_round.health.condition().notes
     assert note.endswith(("took longer than the interval.", "gave no answer in 1 seconds."))
+
+
+def test_a_target_that_does_not_even_end_is_left_alone(
+    desk: Desk, scraping: Callable[..., Round], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resolver takes its time; the others go on without it, and it is asked again when it is back."""
+    resolved = threading.Event()
+    monkeypatch.setattr("ingest.prometheus.scraping.GRACE_SECONDS", 0.01)
+    with exporter(page(5)) as one:
+        a_round = scraping("http://127.0.0.1:9/metrics", f"{one.url}/metrics", interval_seconds=1)
+        asked: list[int] = []
+
+        def hangs() -> Scraped:
+            asked.append(1)
+            resolved.wait(30)
+            raise FetchError("gave no answer")
+
+        monkeypatch.setattr(a_round.targets[0], "scrape", hangs)
+        a_round()
+        desk.clock.advance(timedelta(seconds=15))
+        a_round()
+        assert (len(asked), desk.engines("output_tokens")) == (1, [5, 5])
+        assert a_round.health.condition().notes[0].endswith("/metrics took longer than the interval.")
+        resolved.set()
+        while not all(future.done() for future in a_round.source._stuck.values()):
+            threading.Event().wait(0.01)
+        a_round()
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize(
