@@ -96,13 +96,13 @@ def first_text(labels: Mapping[str, object], names: tuple[str, ...]) -> str | No
     return next((found for name in names if isinstance(found := labels.get(name), str) and found), None)
 
 
-def line(record: Mapping[str, str | int | Decimal | None]) -> bytes:
+def line(record: Mapping[str, str | Decimal | None]) -> bytes:
     """A record as canonical JSON without what is absent or empty; numbers digit by digit, never with an exponent."""
     members = ",".join(_member(name, value) for name, value in record.items() if value is not None and value != "")
     return ("{" + members + "}").encode()
 
 
-def _member(name: str, value: str | int | Decimal | None) -> str:
+def _member(name: str, value: str | Decimal | None) -> str:
     return f'"{name}":{json.dumps(value)}' if isinstance(value, str) else f'"{name}":{value:f}'
 
 

@@ -109,7 +109,9 @@ def _targets(given: object) -> tuple[str, ...]:
                 "differ by model, write ?model=NAME"
             )
             raise ValueError(msg)
-    return tuple(url if urlsplit(url).path.strip("/") else url.rstrip("/") + "/metrics" for url in written)
+    return tuple(
+        url if urlsplit(url).path.strip("/") else urlsplit(url)._replace(path="/metrics").geturl() for url in written
+    )
 
 
 def _server(given: object) -> str:
@@ -167,8 +169,9 @@ def _places(table: Table, what: str) -> dict[str, str]:
     found = {}
     for place in table.written():
         said = table.text(place)
-        if place not in PLACES:
-            table.wrong(place, unknown("place", place, PLACES))
+        known = (*PLACES, "instance") if what == "label" else PLACES
+        if place not in known:
+            table.wrong(place, unknown("place", place, known))
         elif what == "label" and said and not _LABEL.fullmatch(said):
             table.wrong(place, f'is {said!r}, which no label is called; write its name, such as "instance_node"')
         elif said:

@@ -110,7 +110,7 @@ class PrometheusSource:
         interval_seconds: between two rounds.
         families: exporters whose metrics are read.
         constants: place -> its value, whatever labels say.
-        labels: place -> the label that says it.
+        labels: place, or instance (what tells processes apart) -> the label that says it.
         token: bearer token, or None.
         username: of basic authorization, None without.
         password: of basic authorization, None without.

@@ -159,7 +159,7 @@ chargeback_dir = "chargeback"
 # interval_seconds = 15                # 60 for a server, unless said
 # families = ["dcgm", "amd", "vllm", "sglang", "tgi", "trtllm", "llamacpp"]  # or dynamo: a front end, instead of its engines
 # constants = { cluster = "eu" }       # also node, deployment, namespace, pod, container, replica, model, gpu
-# labels = { deployment = "app" }      # the same, each by the label that says it
+# labels = { deployment = "app" }      # the same, and instance, each by the label that says it
 
 # [[sources]]                          # the same from a Prometheus that scrapes them; missed hours are caught up with
 # name = "prometheus"

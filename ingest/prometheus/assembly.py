@@ -55,6 +55,18 @@ Found = dict[tuple[str, int], Decimal | None]
 """(field, rank) -> its sum so far; None once a part of it is unknown."""
 
 
+REASONS: Final = {
+    "no_number": "they are no numbers",
+    "negative": "they are negative",
+    "out_of_range": "they are beyond what a fleet counts",
+    "same_series": "their series stand on the page before",
+    "same_identity": "others are of the same instance, engine, model and time",
+    "second_scrape": "somebody else scrapes the same instance, engine and model, and clocks that differ would make its counters go "
+    "back and forth; where they are different processes, write labels.instance, the label that tells them apart",
+}
+"""Why readings are left out, in words."""
+
+
 class Assembly:
     """Records in the making.
 
@@ -96,8 +108,15 @@ class Assembly:
 
     def engine_lines(self) -> list[bytes]:
         """Engine samples as canonical JSON; of several with one identity the first."""
+        believed: dict[tuple[str, str, str], tuple[str, ...]] = {}
+        for owner, _ in self._engines:
+            name = (owner.instance, owner.engine, owner.model)
+            believed[name] = min(believed.get(name, owner.target), owner.target)
         made: dict[tuple[str, str, str, int], bytes] = {}
         for (owner, at_ns), values in self._engines.items():
+            if believed[owner.instance, owner.engine, owner.model] != owner.target:
+                self.ignored["second_scrape"] += len(values)
+                continue
             found = self._fields(values)
             if not any(field in found for field in _FIELDS):
                 continue

@@ -80,6 +80,7 @@ class Client:
             self._headers["Authorization"] = authorization
         self._ca_file = ca_file
         self._connection: http.client.HTTPConnection | None = None
+        self._socket: socket.socket | None = None
 
     def get(self, path: str, *, limit: int = PAGE_BYTES_MAX) -> bytes:
         """What a path answers with 200, unpacked. Raises: FetchError."""
@@ -93,14 +94,13 @@ class Client:
         """Let go of the connection."""
         if self._connection:
             self._connection.close()
-            self._connection = None
+            self._connection = self._socket = None
 
     def abort(self) -> None:
         """End a conversation that another thread is in; that one raises."""
-        connection = self._connection
-        if connection and connection.sock:
+        if held := self._socket:
             with contextlib.suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+                held.shutdown(socket.SHUT_RDWR)
 
     def _asked(self, method: str, path: str, form: str | None, limit: int) -> bytes:
         deadline = self._stopwatch() + self._seconds
@@ -143,7 +143,8 @@ class Client:
         self._connection.timeout = self._left(deadline)
         if self._connection.sock is None:
             self._connection.connect()
-        self._connection.sock.settimeout(self._left(deadline))
+        self._socket = self._connection.sock  # the library lets go of it where the answer ends with the connection
+        self._wait_until(deadline)
         headers = self._headers | ({"Content-Type": "application/x-www-form-urlencoded"} if form is not None else {})
         self._connection.request(method, path, body=form, headers=headers)
         return self._connection.getresponse()
@@ -185,8 +186,7 @@ class Client:
                 if cut:
                     break
                 raise FetchError(f"has more than {limit} bytes, and no more are read", status=_OK, too_large=True)
-            if self._connection and self._connection.sock:
-                self._connection.sock.settimeout(self._left(deadline))
+            self._wait_until(deadline)
         if (response.length or (unpacker and not unpacker.eof)) and not cut:
             raise FetchError("ended before all of the answer had arrived")
         if response.length == 0:
@@ -198,6 +198,12 @@ class Client:
     def _drop(self, response: http.client.HTTPResponse) -> None:
         if response.read(_CHUNK) and not response.isclosed():
             self.close()
+
+    def _wait_until(self, deadline: float) -> None:
+        """Let the next step take what is left. Raises: TimeoutError when nothing is."""
+        left = self._left(deadline)
+        if self._socket and self._socket.fileno() >= 0:
+            self._socket.settimeout(left)
 
     def _left(self, deadline: float) -> float:
         left = deadline - self._stopwatch()

@@ -7,7 +7,8 @@ What is read, and what is not, of:
   times of requests that share the GPU; they add up to many times its time, and are nobody's phase seconds.
 - SGLang: tokens as the tokenizer counts them when a request ends, the same counts that requests are answered with. The scheduler's
   `realtime_tokens` and `prefill_effective_tokens` run ahead of them and lack each request's first token: two readings of one thing,
-  which cannot take turns in one counter. Seconds are the scheduler's: mixed batches are under `extend`; `idle` is no work.
+  which cannot take turns in one counter. Cached tokens are told by source, or as `total` where a request's are not: they add up.
+  Seconds are the scheduler's: mixed batches are under `extend`; `idle` is no work.
 - llama.cpp: it counts the prompt tokens that it processed, without those from its cache. How many there were is not known, so that
   `prompt_tokens` is absent.
 - Dynamo: a front end counts what engines behind it count as well. It is read where the source asks for it, and its engines are not.

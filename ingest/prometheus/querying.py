@@ -12,7 +12,8 @@ What survives a kill -9 after each step:
 4. A window that ends before `now` less the lag is followed by the next at once: that is how an outage is caught up with. What is
    older than the late limit would not be believed; it is passed over, and raw.stream_gap says so.
 
-The lag is for scrapes under way: a sample is of when its scrape began, and is there to be asked for only when that has ended.
+The lag is for scrapes under way: a sample is of when its scrape began, and is there to be asked for only when that has ended. Now is
+the earlier of two clocks, ours and the server's: samples have the times of its.
 """
 
 from __future__ import annotations
@@ -27,14 +28,16 @@ from apportion.config.sources import PrometheusSource
 from apportion.domain.clock import Clock
 from apportion.ledger.connection import Ledger
 from ingest.outcome import Outcome
+from ingest.prometheus.assembly import REASONS
 from ingest.prometheus.client import FetchError
 from ingest.prometheus.landing import KINDS, FindFormat, Kind, Landing, Span
 from ingest.prometheus.server import Server, Window
 from ingest.rules import Rules
 from ingest.supervise import Health
 
-LAG: Final = timedelta(seconds=60)
+LAG_MS: Final = 60_000
 """Longer than a scrape may take, and than a server takes to pass on what it was sent."""
+_MILLISECOND: Final = timedelta(milliseconds=1)
 WINDOW_MS: Final = 5 * 60_000
 WINDOW_MS_MIN: Final = 15_000
 WINDOW_MS_MAX: Final = 60 * 60_000
@@ -105,7 +108,7 @@ class QueryCollector:
 
     def step(self, server: Server, landing: Landing, health: Health) -> bool:
         """Read one window. Returns: whether that was all there is by now. Raises: as `run`."""
-        until = _milliseconds(self._clock, LAG)
+        until = min(_milliseconds(self._clock), server.time()) - LAG_MS
         at = {kind: self._position(landing, kind, until) for kind in KINDS}
         start = min(at.values())
         span = Span(start, min(start + self._window_ms, until))
@@ -128,7 +131,7 @@ class QueryCollector:
         """Where a stream stands, at the latest. One that has never been read begins; what is too late is passed over."""
         found = landing.position(kind)
         late = self._rules.late
-        oldest = 0 if late is None else _milliseconds(self._clock, late - LATE_MARGIN)
+        oldest = 0 if late is None else _milliseconds(self._clock) - (late - LATE_MARGIN) // _MILLISECOND
         if found is None:
             found = max(oldest, self._beginning(until))
             landing.begin(kind, found)
@@ -163,7 +166,7 @@ class QueryCollector:
         """Say what is new about what a window held."""
         said: Sequence[tuple[str, str]] = [
             *(
-                (reason, f"{count} readings are left out as {reason}; the others count.")
+                (reason, f"{count} readings are left out: {REASONS[reason]}.")
                 for reason, count in window.ignored.items()
             ),
             *((text, f"the server warns: {text}") for text in window.warnings),
@@ -177,6 +180,6 @@ class QueryCollector:
         (self._said.add if behind_ms > BEHIND_MS else self._said.discard)("behind")
 
 
-def _milliseconds(clock: Clock, before: timedelta) -> int:
-    moment = clock.now() - before
+def _milliseconds(clock: Clock) -> int:
+    moment = clock.now()
     return int(moment.timestamp()) * 1000 + moment.microsecond // 1000

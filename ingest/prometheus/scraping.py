@@ -22,6 +22,7 @@ from apportion.domain.clock import Clock
 from apportion.domain.errors import ApportionError
 from apportion.ledger.connection import Ledger
 from ingest.outcome import Outcome
+from ingest.prometheus.assembly import REASONS
 from ingest.prometheus.client import Client, FetchError
 from ingest.prometheus.families import names
 from ingest.prometheus.landing import KINDS, FindFormat, Landing, Span
@@ -30,10 +31,13 @@ from ingest.prometheus.target import Scraped, Target, model_of, silence_of
 from ingest.rules import Rules
 from ingest.supervise import Health
 
-THREADS_MAX: Final = 16
+THREADS_MAX: Final = 32
 ANSWER_SECONDS_MAX: Final = 10.0
+GRACE_SECONDS: Final = 1.0
+"""For a scrape that was cut off; one that does not even end then (a name that nobody resolves) is left alone until it has."""
 SHOWN_MAX: Final = 3
 """Targets that a note names."""
+_TOO_LONG: Final = "took longer than the interval"
 
 
 class ScrapeCollector:
@@ -76,6 +80,7 @@ class ScrapeCollector:
         self._ledger, self._find_format, self._rules, self._clock = ledger, find_format, rules, clock
         self._stopwatch = stopwatch
         self._failing: dict[str, str] = {}
+        self._stuck: dict[str, Future[Scraped]] = {}
 
     def run(self, health: Health, stop: threading.Event) -> None:
         """Scrape and land until `stop` is set.
@@ -87,6 +92,8 @@ class ScrapeCollector:
                 self.name, ledger=self._ledger, find_format=self._find_format, rules=self._rules, clock=self._clock
             )
             stack.callback(landing.close)
+            for kind in KINDS:
+                landing.position(kind)  # its records are numbered on from there
             targets = [target(self._settings, url, self._authorization, self._clock) for url in self._settings.targets]
             for one in targets:
                 stack.callback(one.close)
@@ -114,20 +121,24 @@ class ScrapeCollector:
 
     def _asked(self, pool: ThreadPoolExecutor, targets: Sequence[Target]) -> tuple[dict[str, Scraped], dict[str, str]]:
         """What targets said, and why others said nothing. Those that failed last time are asked last."""
-        ordered = sorted(targets, key=lambda one: one.url in self._failing)
+        self._stuck = {url: future for url, future in self._stuck.items() if not future.done()}
+        free = [one for one in targets if one.url not in self._stuck]
+        ordered = sorted(free, key=lambda one: one.url in self._failing)
         asked: dict[Future[Scraped], Target] = {pool.submit(one.scrape): one for one in ordered}
         _, late = wait(asked, timeout=self._settings.interval_seconds)
         cut_off = {future for future in late if not future.cancel()}
         for future in cut_off:
             asked[future].abort()
-        wait(asked)
+        wait(cut_off, timeout=GRACE_SECONDS)
         found: dict[str, Scraped] = {}
-        failing: dict[str, str] = {}
+        failing = dict.fromkeys(self._stuck, _TOO_LONG)
         for future, one in asked.items():
-            if future.cancelled():
+            if not future.done():
+                self._stuck[one.url], failing[one.url] = future, _TOO_LONG
+            elif future.cancelled():
                 failing[one.url] = "was not asked: others took all of the interval"
             elif error := future.exception():
-                failing[one.url] = "took longer than the interval" if future in cut_off else _sentence(error)
+                failing[one.url] = _TOO_LONG if future in cut_off else _sentence(error)
             elif empty := silence_of(future.result()):
                 failing[one.url] = empty
             else:
@@ -145,7 +156,7 @@ class ScrapeCollector:
         self._failing = failing
         for url, one in found.items():
             for reason in one.ignored.keys() - self.ignored.keys():
-                health.note(f"{url}: {one.ignored[reason]} readings are left out as {reason}; the others count.")
+                health.note(f"{url}: {one.ignored[reason]} readings are left out: {REASONS[reason]}.")
             self.ignored.update(one.ignored)
 
 

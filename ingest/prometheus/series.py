@@ -132,20 +132,22 @@ def series_of(
         instance: what exposes it.
         target: what else tells its scrape from others.
     """
+    scrape = (*target, instance)
     if name == PROCESS_START:
-        return StartSeries((*target, instance))
+        return StartSeries(scrape)
     if name in GPU:
         device = device_of(name, said)
         if device is None:
             return None
         return GpuSeries(device, places.of(said, gpu_families.PLACES, GPU_FIELDS), name, GPU[name].factor)
     kind, parts = METRICS[name]
+    instance = places.one(said, "instance", ()) or instance
     mine = tuple(part for part in parts if _counts(part, said))
     if not mine:
         return None
     place = places.of(said, _ENGINE_PLACES, ENGINE_FIELDS)
     owner = Owner(
-        target=(*target, instance),
+        target=scrape,
         kind=kind,
         instance=instance,
         engine="/".join(said[label] for label in kind.engine if said.get(label)),

@@ -22,7 +22,9 @@ USER = 'username = "u"\npassword = { env = "PATH" }\n'
 
 def test_targets_are_scraped_every_fifteen_seconds(loaded: Loaded) -> None:
     """A path that is not written is /metrics, a front end is not read unless asked for, and no format is needed."""
-    config = loaded(of(SCRAPE, targets='["http://node-1:9400", "https://vllm-0:8000/metrics"]'))
+    config = loaded(
+        of(SCRAPE, targets='["http://node-1:9400", "https://vllm-0:8000/metrics", "http://[::1]:1/?model=m"]')
+    )
 
     assert config.warnings == ()
     assert config.sources == (
@@ -31,7 +33,7 @@ def test_targets_are_scraped_every_fifteen_seconds(loaded: Loaded) -> None:
             collector="prometheus",
             format="",
             prometheus=PrometheusSource(
-                targets=("http://node-1:9400/metrics", "https://vllm-0:8000/metrics"),
+                targets=("http://node-1:9400/metrics", "https://vllm-0:8000/metrics", "http://[::1]:1/metrics?model=m"),
                 interval_seconds=15,
                 families=("dcgm", "amd", "vllm", "sglang", "tgi", "trtllm", "llamacpp"),
             ),

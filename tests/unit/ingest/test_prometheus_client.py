@@ -6,12 +6,18 @@ import gzip
 import socket
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 
+from apportion.config.environment import Secret
+from apportion.config.sources import PrometheusSource
+from apportion.domain.errors import ConfigError
+from ingest.prometheus.authorization import authorization
 from ingest.prometheus.client import Client, FetchError, basic, bearer
+from ingest.prometheus.server import Server
 from tests.unit.ingest.exporter import Answer, Asked, exporter
 
 PAGE = b"up 1\n" * 1000
@@ -126,6 +132,50 @@ def test_a_connection_is_kept_and_made_again() -> None:
         client.close()
 
 
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"HTTP/1.0 200 OK\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+)
+def test_whoever_drips_for_ever_is_left_at_the_deadline(head: bytes, drop: bytes) -> None:
+    """A byte now and then keeps no conversation alive, also where only its end would end the answer."""
+    with dripping(head, drop) as url, pytest.raises(FetchError, match=r"gave no answer in 0\.3 seconds"):
+        Client(url, seconds=0.3).get("/")
+
+
+def test_whoever_drips_before_the_answer_begins_is_cut_off() -> None:
+    """By whoever watches; the library would read a header line for ever."""
+    with dripping(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x") as url:
+        server = Server(PrometheusSource(server=url), "", seconds=0.3)
+        with pytest.raises(FetchError):
+            server.now()
+        server.close()
+
+
+@contextmanager
+def dripping(head: bytes, drop: bytes) -> Iterator[str]:
+    """Somebody who begins an answer, and goes on a little every ten milliseconds, until nobody listens."""
+    over = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(head)
+            while not over.wait(0.01):
+                connection.sendall(drop)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        over.set()
+        serving.join()
+
+
 def test_a_form_is_sent_as_one() -> None:
     """Queries are too long for a URL."""
     with exporter(lambda asked: Answer(asked.body.encode())) as other:
@@ -156,3 +206,15 @@ def test_a_conversation_can_be_ended_from_outside() -> None:
             asking.join(0.01)
         client.close()
     assert len(failed) == 1
+
+
+def test_credentials_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token, or a user with a password; what is not set is an error, and nothing is sent where nothing is configured."""
+    monkeypatch.setenv("METRICS_SECRET", "s")
+    held, missing = Secret("METRICS_SECRET"), Secret("METRICS_NOT_SET")
+
+    assert authorization(PrometheusSource()) == ""
+    assert authorization(PrometheusSource(token=held)) == "Bearer s"
+    assert authorization(PrometheusSource(username="u", password=held)) == basic("u", "s")
+    with pytest.raises(ConfigError, match="METRICS_NOT_SET: is not set"):
+        authorization(PrometheusSource(token=missing))

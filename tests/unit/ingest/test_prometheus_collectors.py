@@ -23,7 +23,9 @@ from ingest.prometheus.landing import Landing, Span
 from ingest.prometheus.querying import QueryCollector
 from ingest.prometheus.scraping import ScrapeCollector, target
 from ingest.prometheus.server import Server, selector
+from ingest.prometheus.target import Scraped
 from ingest.supervise import Health
+from tests.frozen import FrozenClock
 from tests.unit.ingest.desk import NOON, RULES, Desk
 from tests.unit.ingest.exporter import Answer, Asked, Exporter, exporter
 
@@ -131,6 +133,34 @@ def test_a_target_that_drips_is_cut_off(desk: Desk, scraping: Callable[..., Roun
     assert note.endswith(("took longer than the interval.", "gave no answer in 1 seconds."))
 
 
+def test_a_target_that_does_not_even_end_is_left_alone(
+    desk: Desk, scraping: Callable[..., Round], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resolver takes its time; the others go on without it, and it is asked again when it is back."""
+    resolved = threading.Event()
+    monkeypatch.setattr("ingest.prometheus.scraping.GRACE_SECONDS", 0.01)
+    with exporter(page(5)) as one:
+        a_round = scraping("http://127.0.0.1:9/metrics", f"{one.url}/metrics", interval_seconds=1)
+        asked: list[int] = []
+
+        def hangs() -> Scraped:
+            asked.append(1)
+            resolved.wait(30)
+            raise FetchError("gave no answer")
+
+        monkeypatch.setattr(a_round.targets[0], "scrape", hangs)
+        a_round()
+        desk.clock.advance(timedelta(seconds=15))
+        a_round()
+        assert (len(asked), desk.engines("output_tokens")) == (1, [5, 5])
+        assert a_round.health.condition().notes[0].endswith("/metrics took longer than the interval.")
+        resolved.set()
+        while not all(future.done() for future in a_round.source._stuck.values()):
+            threading.Event().wait(0.01)
+        a_round()
+    assert len(asked) == 2
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -158,9 +188,7 @@ def test_readings_that_are_left_out_are_counted_and_told_once(scraping: Callable
         a_round()
 
     assert a_round.source.ignored == {"no_number": 2}
-    assert a_round.health.condition().notes == (
-        f"{one.url}/metrics: 1 readings are left out as no_number; the others count.",
-    )
+    assert a_round.health.condition().notes == (f"{one.url}/metrics: 1 readings are left out: they are no numbers.",)
 
 
 def test_replica_restart_loses_no_tokens_at_the_border(desk: Desk, scraping: Callable[..., Round]) -> None:
@@ -214,11 +242,17 @@ class Store:
     def __init__(self, begin: datetime, end: datetime) -> None:
         self.times = range(int(begin.timestamp()) * 1000 + 250, int(end.timestamp()) * 1000, 15_000)
         self.windows: list[tuple[int, int]] = []
-        self.size_max = 10**9
+        self.size_max, self.skew_seconds = 10**9, 0
+        self.clock = FrozenClock(NOON + timedelta(days=400))
 
     def __call__(self, asked: Asked) -> Answer:
         form = {name: values[0] for name, values in parse_qs(asked.body).items()}
         assert asked.path == "/api/v1/query"
+        if form["query"] == "time()":
+            now = self.clock.now().timestamp() + self.skew_seconds
+            return Answer(
+                json.dumps({"status": "success", "data": {"resultType": "scalar", "result": [now, f"{now}"]}}).encode()
+            )
         found = re.fullmatch(r"\{__name__=~\"[a-zA-Z0-9_:|]+\"\}\[(\d+)ms\]", form["query"])
         assert found is not None
         end = round(float(form["time"]) * 1000)
@@ -325,6 +359,48 @@ def test_a_source_begins_with_the_hour_of_its_first_run(fresh_desk: Desk, asking
     assert fresh_desk.engines("sampled_at", "output_tokens") == expected(store, NOON, NOON + timedelta(minutes=29))
 
 
+def test_what_a_server_with_a_late_clock_scrapes_is_not_missed(fresh_desk: Desk, asking: Callable[..., Asking]) -> None:
+    """Its samples have its times: a window ends before what its own clock calls now."""
+    start = NOON - timedelta(minutes=30)
+    store = Store(start, NOON)
+    store.clock, store.skew_seconds = fresh_desk.clock, -600
+    with exporter(store) as server:
+        asking(server, start=start).all()
+
+    assert fresh_desk.engines("sampled_at", "output_tokens") == expected(store, start, NOON - timedelta(minutes=11))
+
+
+def test_two_servers_that_scrape_one_engine_are_one_reading(fresh_desk: Desk, asking: Callable[..., Asking]) -> None:
+    """A pair that nobody deduplicates: of clocks that differ, one is believed, and what the other says is told to people."""
+    start = NOON - timedelta(minutes=5)
+    store = Store(start, NOON)
+
+    def twice(asked: Asked) -> Answer:
+        answer = json.loads(store(asked).body)
+        if answer["data"]["resultType"] == "matrix":
+            for one in [one for one in answer["data"]["result"] if one["metric"].get("job") == "vllm"]:
+                late = [[at + 0.4, str(int(tokens) - 1)] for at, tokens in one["values"]]
+                one["metric"]["prometheus_replica"] = "a"
+                answer["data"]["result"].append({"metric": one["metric"] | {"prometheus_replica": "b"}, "values": late})
+        return Answer(json.dumps(answer).encode())
+
+    with exporter(twice) as server:
+        one = asking(server, start=start)
+        one.all()
+
+    assert fresh_desk.engines("sampled_at", "output_tokens") == expected(store, start, NOON - timedelta(minutes=1))
+    assert "somebody else scrapes the same instance" in one.health.condition().notes[0]
+
+
+def test_the_label_that_tells_processes_apart_is_the_instance(fresh_desk: Desk, asking: Callable[..., Asking]) -> None:
+    """Where a server calls every process of a node alike."""
+    start = NOON - timedelta(minutes=5)
+    with exporter(Store(start, NOON)) as server:
+        asking(server, start=start, labels={"instance": "job"}).all()
+
+    assert set(fresh_desk.engines("instance")) == {"vllm"}
+
+
 def test_what_is_too_late_is_passed_over_and_written_down(fresh_desk: Desk, asking: Callable[..., Asking]) -> None:
     """An outage longer than the late limit leaves a gap that can be seen, and rejects nothing."""
     store = Store(NOON, NOON + timedelta(minutes=5))
@@ -340,7 +416,7 @@ def test_what_is_too_late_is_passed_over_and_written_down(fresh_desk: Desk, aski
     assert rows == [
         (
             f"prometheus:q/{kind}",
-            int((NOON - querying.LAG).timestamp()) * 1000,
+            int(NOON.timestamp()) * 1000 - querying.LAG_MS,
             int(oldest.timestamp()) * 1000,
             "late_limit",
         )
@@ -362,7 +438,7 @@ def test_a_window_that_failed_is_asked_for_again_whole(fresh_desk: Desk, asking:
         Answer(b"[]"),
     ]  # fmt: skip
     start = NOON - timedelta(minutes=5)
-    with exporter(lambda _: broken.pop()) as server:
+    with exporter(lambda asked: store(asked) if "time%28%29" in asked.body else broken.pop()) as server:
         one = asking(server, start=start)
         for _ in range(len(broken)):
             with pytest.raises(FetchError):
@@ -371,6 +447,14 @@ def test_a_window_that_failed_is_asked_for_again_whole(fresh_desk: Desk, asking:
         one.all()
 
     assert fresh_desk.engines("sampled_at", "output_tokens") == expected(store, start, NOON - timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("result", [[], {}, ["x", "y"], [1, "+Inf"]])
+def test_a_server_that_does_not_tell_the_time_is_none(asking: Callable[..., Asking], result: Any) -> None:
+    """Without it nobody knows which scrapes are over."""
+    said = Answer(json.dumps({"status": "success", "data": {"resultType": "scalar", "result": result}}).encode())
+    with exporter(lambda _: said) as server, pytest.raises(FetchError, match="does not tell the time"):
+        asking(server).step()
 
 
 def test_a_window_that_says_too_much_is_halved(fresh_desk: Desk, asking: Callable[..., Asking]) -> None:

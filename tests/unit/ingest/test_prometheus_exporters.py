@@ -113,6 +113,16 @@ def test_replicas_behind_one_ray_agent_are_engines_of_their_own() -> None:
     ]
 
 
+def test_cached_tokens_add_up_over_their_sources() -> None:
+    """A request's are told apart, or stand under `total`; never both."""
+    sources = {"device": 1, "host": 2, "storage_hf3fs": 4, "total": 8}
+    page = "".join(
+        f'sglang:cached_tokens_total{{model_name="m",cache_source="{said}"}} {n}\n' for said, n in sources.items()
+    )
+
+    assert engines(page) == [{"model": "m", "cache_read_tokens": 15}]
+
+
 def test_ranks_of_one_scheduler_count_once() -> None:
     """Tensor- and pipeline-parallel ranks repeat the scheduler's readings; the lowest speaks for all."""
     page = "".join(
