@@ -22,6 +22,7 @@ def check(rows: Sequence[Row], http: Http, problems: Problems, http_place: str) 
     _accepted(rows, problems)
     _topics_once(rows, problems)
     _files_once(rows, problems)
+    _devices_once(rows, problems)
     _speaks_for(rows, problems)
     _tokens_differ(rows, http, problems, http_place)
     tokens = [row for row in rows if row.item.http and row.item.http.token]
@@ -125,6 +126,16 @@ def _files_once(rows: Sequence[Row], problems: Problems) -> None:
                 f"{second.where}.paths",
                 f"names {listed(shared)}, which {first.where} reads too, so each record arrives twice; keep one of them",
             )
+
+
+def _devices_once(rows: Sequence[Row], problems: Problems) -> None:
+    """All sources of this host's GPUs read the same devices."""
+    reading = [row for row in rows if row.item.nvml]
+    for row in reading[1:]:
+        problems.error(
+            f"{row.where}.collector",
+            f"is nvml, by which {reading[0].where} reads every GPU of this host; keep one of them",
+        )
 
 
 def _tokens_differ(rows: Sequence[Row], http: Http, problems: Problems, http_place: str) -> None:

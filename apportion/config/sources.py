@@ -13,12 +13,12 @@ from typing import Final, Literal
 from apportion.config.environment import Secret
 from apportion.config.mapping import Mapping
 
-CollectorName = Literal["", "files", "kafka", "http"]
+CollectorName = Literal["", "files", "kafka", "http", "nvml"]
 Start = Literal["earliest", "latest"]
 Security = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
-COLLECTORS: Final[tuple[CollectorName, ...]] = ("files", "kafka", "http")
+COLLECTORS: Final[tuple[CollectorName, ...]] = ("files", "kafka", "http", "nvml")
 STARTS: Final[tuple[Start, ...]] = ("earliest", "latest")
 SECURITIES: Final[tuple[Security, ...]] = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS: Final[tuple[Mechanism, ...]] = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -92,6 +92,19 @@ class HttpSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NvmlSource:
+    """GPUs of this host, as their driver tells of them.
+
+    Attributes:
+        interval_seconds: from one look at them to the next.
+        constants: canonical field of a sample's place -> its text; `node` is the host's name unless said.
+    """
+
+    interval_seconds: int = 15
+    constants: Dictionary[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One `[[sources]]` table.
 
@@ -103,6 +116,7 @@ class Source:
         files: set exactly where the collector is files.
         kafka: set exactly where the collector is kafka.
         http: set exactly where the collector is http.
+        nvml: set exactly where the collector is nvml.
         accepts: globs of the events' `source` that are believed from here; empty believes any.
     """
 
@@ -113,4 +127,5 @@ class Source:
     files: FilesSource | None = None
     kafka: KafkaSource | None = None
     http: HttpSource | None = None
+    nvml: NvmlSource | None = None
     accepts: tuple[str, ...] = ()

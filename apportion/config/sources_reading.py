@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from apportion.config import kafka_reading, mapping, mapping_reading, secret_reading, values
+from apportion.config import kafka_reading, mapping, mapping_reading, nvml_reading, secret_reading, values
 from apportion.config.sources import COLLECTORS, HTTP_SOURCE, CollectorName, FilesSource, HttpSource, Source
-from apportion.config.tables import Placed, Table, unknown
+from apportion.config.tables import Placed, Table, listed, unknown
 
 _KEYS: Final[Dictionary[CollectorName, tuple[str, ...]]] = {
     "files": ("paths", "poll_seconds"),
     "kafka": kafka_reading.KEYS,
     "http": ("token", "events_per_second"),
+    "nvml": nvml_reading.KEYS,
 }
 _MAPPING_KEYS: Final = ("kind", "delimiter", "columns", "time", "constants", "event_id", "tags", "minus")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
@@ -39,15 +40,16 @@ def _source(table: Table, beside: Path, described: list[str]) -> Source:
     collector = table.choice("collector", COLLECTORS, no_collector)
     if collector:
         _named(table, name)
-    describes = table.raw("format") in mapping.FORMATS
+    describes = collector != "nvml" and table.raw("format") in mapping.FORMATS
     made = Source(
         name=name,
         collector=collector,
-        format=name if describes else table.require("format", partial(_known, described), ""),
+        format=name if describes else _format(table, collector, described),
         mapping=mapping_reading.read(table, name) if describes else None,
         files=_files(table, beside) if collector == "files" else None,
         kafka=kafka_reading.read(table, beside, described) if collector == "kafka" else None,
         http=_http(table) if collector == "http" else None,
+        nvml=nvml_reading.read(table) if collector == "nvml" else None,
         accepts=table.read("accepts", _globs, ()) if collector else (),
     )
     _belongs(table, made)
@@ -65,6 +67,13 @@ def _named(table: Table, name: str) -> None:
             f"is {name!r}, and metrics and positions bear it; write letters, digits, points, underscores and hyphens, at "
             "most 100",
         )
+
+
+def _format(table: Table, collector: CollectorName, described: list[str]) -> str:
+    """The name of a known format; of samples of this host's GPUs there is only one."""
+    if collector == "nvml":
+        return nvml_reading.written_format(table)
+    return table.require("format", partial(_known, described), "")
 
 
 def _known(described: list[str], given: object) -> str:
@@ -119,9 +128,10 @@ def _globs(given: object) -> tuple[str, ...]:
 def _belongs(table: Table, made: Source) -> None:
     """Keys of other collectors say something that nobody would do; whose they are is open while the collector is."""
     missing = not made.collector and (table.has("collector") or not made.mapping)
+    own = _KEYS.get(made.collector, ())
     for other, keys in _KEYS.items():
-        for key in keys if other != made.collector else ():
-            if table.has(key):
+        for key in keys:
+            if table.has(key) and key not in own:
                 table.raw(key)
                 if not missing:
                     table.wrong(key, f'is only for collector = "{other}"; write that, or remove the key')
@@ -136,7 +146,7 @@ def _described(table: Table, made: Source) -> None:
     if made.mapping:
         return
     for key in _MAPPING_KEYS:
-        if table.has(key):
+        if table.has(key) and not (made.nvml and key == "constants"):
             table.raw(key)
             if made.format:
                 table.wrong(
@@ -146,6 +156,6 @@ def _described(table: Table, made: Source) -> None:
     if made.format and not table.has("collector"):
         table.wrong(
             "collector",
-            f'is missing, and format = "{made.format}" needs no description; write one of files, kafka, http, or remove '
+            f'is missing, and format = "{made.format}" needs no description; write one of {listed(COLLECTORS)}, or remove '
             "the table",
         )

@@ -152,6 +152,12 @@ chargeback_dir = "chargeback"
 # poll_seconds = 5                     # between two looks
 # format = "usage"
 
+# [[sources]]                          # GPUs of this host, asked of NVIDIA's driver; needs pip install 'apportion[nvml]'
+# name = "gpus"
+# collector = "nvml"                   # samples land as format = "gpu"
+# interval_seconds = 15
+# constants = { cluster = "eu-1", node = "gpu-01" }  # of every sample; node is the host's name unless said
+
 # --- Exports of other systems, for `apportion ingest FILE --format gateway` ---------------------------
 # The same keys beside a collector describe what arrives there, and another source may name this one as its format.
 # Messages and requests have no lines and no header: they are json, with ids of their own.

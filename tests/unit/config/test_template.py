@@ -33,6 +33,7 @@ def test_every_suggestion_in_a_comment_is_valid(tmp_path: Path, monkeypatch: pyt
         ("proxy", "http"),
         ("usage-topic", "kafka"),
         ("engine", "files"),
+        ("gpus", "nvml"),
         ("gateway", ""),
     ]
     assert list(read.mappings) == ["gateway"]
