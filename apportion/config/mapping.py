@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Kind = Literal["usage", "gpu"]
-Format = Literal["csv", "json"]
+Format = Literal["csv", "json", "nvidia-smi"]
 FieldType = Literal["text", "integer", "milliseconds", "ratio", "bytes", "watts", "joules"]
 
 KINDS: Final[tuple[Kind, ...]] = ("usage", "gpu")
-FORMATS: Final[tuple[Format, ...]] = ("csv", "json")
+NVIDIA_SMI: Final = "nvidia-smi"
+FORMATS: Final[tuple[Format, ...]] = ("csv", "json", NVIDIA_SMI)
 NATIVE_NAMES: Final = (
     *KINDS,
     "litellm",
@@ -162,7 +163,7 @@ class Mapping:
     Attributes:
         name: what `ingest --format` takes.
         kind: what records become.
-        format: csv with a header line, or json as NDJSON or one top-level array.
+        format: csv with a header line, json as NDJSON or one top-level array, or nvidia-smi, a csv whose columns are known.
         delimiter: of CSV; one character.
         columns: canonical field -> where it is found; disjoint from constants.
         time: when the record happened.

@@ -21,7 +21,7 @@ _PLACES: Final = tuple(
 def read(table: Table) -> NvmlSource:
     """How often devices are looked at, and what is said of their place."""
     return NvmlSource(
-        interval_seconds=table.integer("interval_seconds", 1, 3_600, 15), constants=_constants(table.table("constants"))
+        interval_seconds=table.integer("interval_seconds", 1, 3_600, 15), constants=places(table.table("constants"))
     )
 
 
@@ -37,7 +37,8 @@ def written_format(table: Table) -> str:
     return table.read("format", convert, FORMAT)
 
 
-def _constants(table: Table) -> Dictionary[str, str]:
+def places(table: Table) -> Dictionary[str, str]:
+    """`constants` of samples: where the devices are."""
     found: dict[str, str] = {}
     for field in table.written():
         if field in _PLACES:

@@ -60,10 +60,10 @@ def _arrive_whole(rows: Sequence[Row], problems: Problems) -> None:
             continue
         unit = "message" if row.item.collector == "kafka" else "request"
         for key, mapping in _mappings_of(row, rows):
-            if mapping.format == "csv":
+            if mapping.format != "json":
                 problems.error(
                     f"{row.where}.{key}",
-                    f"{mapping.name!r} is csv, which begins with a header line, and a {unit} has none; send json, or collect "
+                    f"{mapping.name!r} is {mapping.format}, which begins with a header line, and a {unit} has none; send json, or collect "
                     "files",
                 )
             placed = sorted({part.kind for part in mapping.event_id} & {"file", "line"})

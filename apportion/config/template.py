@@ -178,6 +178,12 @@ chargeback_dir = "chargeback"
 # constants = { model = "llama-3.1-70b" }  # also source, "file:gateway" unless said
 # tags = { project = "Project" }
 # event_id = "{file}:{line}"           # for records with no id of their own
+
+# [[sources]]                          # nvidia-smi --query-gpu=timestamp,uuid,utilization.gpu,memory.used,power.draw --format=csv
+# name = "smi"
+# format = "nvidia-smi"
+# zone = "Europe/Berlin"               # of the host, since nvidia-smi writes local times without one; "UTC" with TZ=UTC
+# constants = { node = "gpu-01" }      # which host; also cluster, deployment, namespace, pod, container, gpu
 """
 
 _TEAMS: Final = """\

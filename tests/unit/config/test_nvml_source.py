@@ -1,4 +1,4 @@
-"""`collector = "nvml"`: the keys of a source that reads the GPUs of its own host."""
+"""`collector = "nvml"` reads the GPUs of its own host, and `format = "nvidia-smi"` what that program wrote of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 from apportion.config.sources import NvmlSource, Source
 from tests.unit.config.conftest import Loaded, Problems
 
+SMI = '[[sources]]\nname = "smi"\nformat = "nvidia-smi"\nzone = "Europe/Berlin"\n'
 NVML = '[[sources]]\nname = "gpus"\ncollector = "nvml"\n'
 
 
@@ -71,3 +72,42 @@ def test_the_devices_of_a_host_are_read_once(problems: Problems) -> None:
         "apportion.toml:sources[1].collector: is nvml, by which apportion.toml:sources[0] reads every GPU of this host; "
         "keep one of them"
     )
+
+
+def test_the_columns_of_nvidia_smi_are_known(loaded: Loaded) -> None:
+    """The zone of its times has to be said, and where the host is may be; it is a mapping like any other."""
+    config = loaded(SMI + 'constants = { node = "n-1" }\n')
+    mapping = config.mappings["smi"]
+
+    assert (mapping.kind, mapping.time.zone, mapping.constants) == ("gpu", "Europe/Berlin", {"node": "n-1"})
+    assert config.sources[0].format == "smi"
+    assert config.warnings == ()
+
+
+def test_what_nvidia_smi_writes_may_be_followed(loaded: Loaded) -> None:
+    """Beside a collector of files, in its own table or in another one."""
+    files = 'collector = "files"\npaths = ["/var/log/gpu.csv"]\n'
+    config = loaded(SMI + files + f'[[sources]]\nname = "more"\nformat = "smi"\n{files.replace("gpu.csv", "more.csv")}')
+
+    assert [(source.name, source.format) for source in config.sources] == [("smi", "smi"), ("more", "smi")]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        (SMI.replace('zone = "Europe/Berlin"\n', ""), "zone", "is missing, and nvidia-smi writes local times without one"),
+        (SMI.replace("Europe/Berlin", "Berlin"), "zone", "is 'Berlin', which is no known zone; write an IANA name"),
+        (f'{SMI}constants = {{ gpu_uuid = "a" }}\n', "constants.gpu_uuid", "is what each device says of itself; remove it"),
+        (f'{SMI}columns = {{ gpu_uuid = "uuid" }}\n', "columns", "unknown key 'columns'"),
+        (f'{SMI}kind = "gpu"\n', "kind", "unknown key 'kind'"),
+        (f'{SMI}collector = "http"\ntoken = {{ env = "PATH" }}\n', "format", "'smi' is nvidia-smi, which begins with a header line, and a request has none"),
+        (SMI.replace('"smi"', '"nvidia-smi"'), "name", "'nvidia-smi' is the name of a known format; choose another"),
+    ],
+)  # fmt: skip
+def test_a_wrong_table_of_nvidia_smi_names_its_place(text: str, place: str, said: str, problems: Problems) -> None:
+    """Each is one problem with its remedy."""
+    found = problems(text)
+
+    assert len(found) == 1, found
+    assert found[0].startswith(f"apportion.toml:sources[0].{place}: ")
+    assert said in found[0]
