@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from apportion.config.environment import resolve
 from apportion.config.model import Config
-from apportion.config.sources import HTTP_SOURCE, HttpSource, Source
+from apportion.config.sources import HTTP_SOURCE, HttpSource, PrometheusSource, Source
 from apportion.pipeline import Pipeline
 from ingest.collectors.tail import TailCollector
 from ingest.http.app import Intake
 from ingest.http.auth import Tokens
 from ingest.http.collector import HttpCollector
 from ingest.nvml.collector import NvmlCollector
+from ingest.prometheus.authorization import authorization
+from ingest.prometheus.querying import QueryCollector
+from ingest.prometheus.scraping import ScrapeCollector
 from ingest.supervise import Collector
 
 
@@ -95,4 +98,20 @@ def _collector(pipeline: Pipeline, source: Source) -> Collector | None:
         format_ = pipeline.format(source.format)
         host = socket.gethostname()
         return NvmlCollector(source.name, source.nvml, format_, pipeline.ledger, rules, pipeline.clock, host=host)
+    if source.prometheus:
+        return _prometheus(pipeline, source, source.prometheus)
     return None
+
+
+def _prometheus(pipeline: Pipeline, source: Source, settings: PrometheusSource) -> Collector:
+    """Targets are scraped, a server is asked."""
+    kind = QueryCollector if settings.server else ScrapeCollector
+    return kind(
+        source.name,
+        settings,
+        authorization=authorization(settings),
+        ledger=pipeline.ledger,
+        find_format=pipeline.find_format,
+        rules=pipeline.live_rules(source),
+        clock=pipeline.clock,
+    )

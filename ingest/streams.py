@@ -1,5 +1,5 @@
-"""What the names of streams say: `kafka:SOURCE/TOPIC[ID]/PARTITION`, `http:SOURCE#FORMAT`, `nvml:SOURCE`, `tail:PATH#FORMAT`,
-`file:PATH#FORMAT`.
+"""What the names of streams say: `kafka:SOURCE/TOPIC[ID]/PARTITION`, `prometheus:SOURCE/KIND`, `http:SOURCE#FORMAT`,
+`nvml:SOURCE`, `tail:PATH#FORMAT`, `file:PATH#FORMAT`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 def source_of(stream: str) -> str | None:
     """The configured source that a stream belongs to; None where files delivered it."""
     way, _, rest = stream.partition(":")
-    if way == "kafka":
+    if way in {"kafka", "prometheus"}:
         return rest.partition("/")[0]
     if way == "nvml":
         return rest

@@ -57,9 +57,9 @@ def read(table: Table, beside: Path, described: list[str]) -> KafkaSource:
         mechanism=table.choice("mechanism", MECHANISMS) if table.has("mechanism") else None,
         username=table.text("username") if table.has("username") else None,
         password=secret_reading.read(table, "password"),
-        ca_file=_file(table, "ca_file", beside),
-        certificate_file=_file(table, "certificate_file", beside),
-        key_file=_file(table, "key_file", beside),
+        ca_file=file_beside(table, "ca_file", beside),
+        certificate_file=file_beside(table, "certificate_file", beside),
+        key_file=file_beside(table, "key_file", beside),
     )
     _secured(table, security, made.mechanism)
     return made
@@ -109,7 +109,9 @@ def _batch_seconds(given: object) -> int | float:
     return int(number) if number == int(number) else float(number)
 
 
-def _file(table: Table, key: str, beside: Path) -> Path | None:
+def file_beside(table: Table, key: str, beside: Path) -> Path | None:
+    """A file that can be read, or None where the key is not written; a relative path is beside the config."""
+
     def convert(given: object) -> Path:
         path = beside / values.text(given)
         try:

@@ -8,7 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from apportion.config import kafka_reading, mapping, mapping_reading, nvml_reading, secret_reading, values
+from apportion.config import (
+    kafka_reading,
+    mapping,
+    mapping_reading,
+    nvml_reading,
+    prometheus_reading,
+    secret_reading,
+    values,
+)
 from apportion.config.sources import COLLECTORS, HTTP_SOURCE, CollectorName, FilesSource, HttpSource, Source
 from apportion.config.tables import Placed, Table, listed, unknown
 
@@ -16,8 +24,11 @@ _KEYS: Final[Dictionary[CollectorName, tuple[str, ...]]] = {
     "files": ("paths", "poll_seconds"),
     "kafka": kafka_reading.KEYS,
     "http": ("token", "events_per_second"),
+    "prometheus": prometheus_reading.KEYS,
     "nvml": nvml_reading.KEYS,
 }
+_TELEMETRY: Final[tuple[CollectorName, ...]] = ("prometheus", "nvml")
+"""They take samples, of which they know themselves what they say."""
 _MAPPING_KEYS: Final = ("kind", "delimiter", "columns", "time", "constants", "event_id", "tags", "minus")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -40,21 +51,37 @@ def _source(table: Table, beside: Path, described: list[str]) -> Source:
     collector = table.choice("collector", COLLECTORS, no_collector)
     if collector:
         _named(table, name)
-    describes = collector != "nvml" and table.raw("format") in mapping.FORMATS
+    describes = collector not in _TELEMETRY and table.raw("format") in mapping.FORMATS
     made = Source(
         name=name,
         collector=collector,
-        format=name if describes else _format(table, collector, described),
+        format=_format(table, name, described, collector, describes),
         mapping=mapping_reading.read(table, name) if describes else None,
         files=_files(table, beside) if collector == "files" else None,
         kafka=kafka_reading.read(table, beside, described) if collector == "kafka" else None,
         http=_http(table) if collector == "http" else None,
+        prometheus=prometheus_reading.read(table, beside) if collector == "prometheus" else None,
         nvml=nvml_reading.read(table) if collector == "nvml" else None,
-        accepts=table.read("accepts", _globs, ()) if collector else (),
+        accepts=table.read("accepts", _globs, ()) if collector and collector not in _TELEMETRY else (),
     )
     _belongs(table, made)
     _described(table, made)
     return made
+
+
+def _format(table: Table, name: str, described: list[str], collector: CollectorName, describes: bool) -> str:
+    """The name of the format that records are in; empty where the collector tells them apart by itself."""
+    if collector == "nvml":
+        return nvml_reading.written_format(table)
+    if collector != "prometheus":
+        return name if describes else table.require("format", partial(_known, described), "")
+    if table.has("format"):
+        table.raw("format")
+        table.wrong(
+            "format",
+            'is not for collector = "prometheus": engines and GPUs are told apart by the names of their metrics; remove the key',
+        )
+    return ""
 
 
 def _named(table: Table, name: str) -> None:
@@ -67,13 +94,6 @@ def _named(table: Table, name: str) -> None:
             f"is {name!r}, and metrics and positions bear it; write letters, digits, points, underscores and hyphens, at "
             "most 100",
         )
-
-
-def _format(table: Table, collector: CollectorName, described: list[str]) -> str:
-    """The name of a known format; of samples of this host's GPUs there is only one."""
-    if collector == "nvml":
-        return nvml_reading.written_format(table)
-    return table.require("format", partial(_known, described), "")
 
 
 def _known(described: list[str], given: object) -> str:
@@ -128,13 +148,16 @@ def _globs(given: object) -> tuple[str, ...]:
 def _belongs(table: Table, made: Source) -> None:
     """Keys of other collectors say something that nobody would do; whose they are is open while the collector is."""
     missing = not made.collector and (table.has("collector") or not made.mapping)
-    own = _KEYS.get(made.collector, ())
-    for other, keys in _KEYS.items():
-        for key in keys:
-            if table.has(key) and key not in own:
-                table.raw(key)
-                if not missing:
-                    table.wrong(key, f'is only for collector = "{other}"; write that, or remove the key')
+    for key in dict.fromkeys(key for keys in _KEYS.values() for key in keys):
+        owners = [other for other, keys in _KEYS.items() if key in keys]
+        if table.has(key) and made.collector not in owners:
+            table.raw(key)
+            if not missing:
+                named = " or ".join(f'"{owner}"' for owner in owners)
+                table.wrong(key, f"is only for collector = {named}; write that, or remove the key")
+    if table.has("accepts") and made.collector in _TELEMETRY:
+        table.raw("accepts")
+        table.wrong("accepts", "is about the source of usage events, and metrics are none; remove the key")
     if table.has("accepts") and not made.collector:
         table.raw("accepts")
         if not missing:

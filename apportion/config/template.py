@@ -146,11 +146,28 @@ chargeback_dir = "chargeback"
 #                                      # of TLS, as PEM: ca_file, certificate_file, key_file; the system's unless said
 
 # [[sources]]                          # files that grow and rotate
-# name = "engine"
+# name = "engine-log"
 # collector = "files"
 # paths = ["/var/log/engine/*.jsonl"]  # relative ones are beside this file
 # poll_seconds = 5                     # between two looks
 # format = "usage"
+
+# [[sources]]                          # exporters of engines and GPUs, scraped
+# name = "metrics"
+# collector = "prometheus"             # no format: metrics are known by their names
+# targets = ["http://node-1:9400/metrics", "http://vllm-0:8000/metrics"]
+# interval_seconds = 15                # 60 for a server, unless said
+# families = ["dcgm", "amd", "vllm", "sglang", "tgi", "trtllm", "llamacpp"]  # or dynamo: a front end, instead of its engines
+# constants = { cluster = "eu" }       # also node, deployment, namespace, pod, container, replica, model, gpu
+# labels = { deployment = "app" }      # the same, each by the label that says it
+
+# [[sources]]                          # the same from a Prometheus that scrapes them; missed hours are caught up with
+# name = "prometheus"
+# collector = "prometheus"
+# server = "https://prometheus:9090"
+# token = { env = "METRICS_TOKEN" }    # or username and password, of targets too; ca_file of who signed, the system's unless said
+# match = '{job=~"vllm|dcgm"}'
+# start = @START@       # how far back to begin, within late_limit_days; the hour of the first run unless said
 
 # [[sources]]                          # GPUs of this host, asked of NVIDIA's driver; needs pip install 'apportion[nvml]'
 # name = "gpus"
@@ -164,7 +181,7 @@ chargeback_dir = "chargeback"
 
 # [[sources]]
 # name = "gateway"
-# kind = "usage"                       # gpu
+# kind = "usage"                       # gpu | engine
 # format = "csv"                       # json: NDJSON or one array, with paths such as "usage.prompt_tokens"
 # time = { column = "TIMESTAMP", format = "%Y-%m-%d %H:%M:%S.%f", zone = "UTC" }
 # columns.principal = "Key"

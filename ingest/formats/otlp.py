@@ -73,7 +73,7 @@ def metrics(body: bytes, content_type: str) -> Decoded:
             ignored["other_metric"] += reading.points
         else:
             items += 1
-            ignored["no_gpu"] += not samples.add(reading)
+            ignored["no_gpu"] += not samples.take(reading)
     made = list(samples.lines())
     return _decoded(GPU, [line for line, _ in made], items, +ignored, tuple(points for _, points in made))
 

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from ingest.formats.dialects import apart, served_by
 from ingest.formats.otlp_records import Attributes, Observation
+from ingest.instants import instant
 
 Ignored = Literal["no_usage", "sum_of_calls"]
 Role = Literal["litellm", "engine", "server", "caller"]
@@ -106,8 +106,6 @@ _KIND_SERVER = 2
 _DAY_SECONDS = 86_400
 _DAY_NS = _DAY_SECONDS * 1_000_000_000
 """No request takes longer: what claims to is unknown."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def event(seen: Observation) -> dict[str, Any] | Ignored:
@@ -206,17 +204,6 @@ def _key(value: str | None) -> str | None:
 def _tags(said: Attributes, names: dict[str, str], trusted: bool = True) -> dict[str, str]:
     found = {tag: _text(said, (name,)) for tag, name in names.items()} if trusted else {}
     return {tag: value for tag, value in found.items() if value is not None}
-
-
-def instant(nanoseconds: int) -> str | None:
-    """RFC 3339; a time that no calendar has as its number, for landing to reject and show."""
-    if not nanoseconds:
-        return None
-    try:
-        instant = _EPOCH + timedelta(microseconds=nanoseconds // 1000)
-    except OverflowError:
-        return str(nanoseconds)
-    return instant.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _duration(seen: Observation) -> float | None:

@@ -117,7 +117,7 @@ def test_a_source_may_describe_its_own_format_or_name_anothers(loaded: Loaded) -
         (of(HTTP, topiks='["a"]'), "topiks", "unknown key 'topiks'; known are"),
         (of(HTTP, kind='"usage"'), "kind", 'is only for format = "csv" or "json"; format = "litellm" needs no description'),
         (of(MAPPING, accepts='["a"]'), "accepts", "is only for a source with a collector; add one, or remove the key"),
-        (of(MAPPING, token='{ env = "PATH" }'), "token", 'is only for collector = "http"; write that, or remove the key'),
+        (of(MAPPING, token='{ env = "PATH" }'), "token", 'is only for collector = "http" or "prometheus"; write that, or remove the key'),
         (of(FILES, paths=""), "paths", "is missing, and there is no default; add it"),
         (of(FILES, paths="[]"), "paths", 'is empty; write a list, such as ["/var/log/sglang/*.log"]'),
         (of(FILES, paths='["s3://bucket/*.log"]'), "paths", "'s3://bucket/*.log' begins with s3://, and files are read from this machine's folders only"),

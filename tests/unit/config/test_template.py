@@ -24,7 +24,7 @@ def test_the_written_config_loads_without_problems_or_warnings(tmp_path: Path) -
 
 def test_every_suggestion_in_a_comment_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Taking the comment sign off every suggested line gives a config that loads, so no suggestion is out of date."""
-    for name in ("APPORTION_TOKEN", "PROXY_TOKEN", "KAFKA_PASSWORD"):
+    for name in ("APPORTION_TOKEN", "PROXY_TOKEN", "KAFKA_PASSWORD", "METRICS_TOKEN"):
         monkeypatch.setenv(name, "set")
     config, _ = write(tmp_path)
     config.write_text(re.sub(r"^( *)# (?=[\[{a-z_.]+.*[\]=])", r"\1", config.read_text(), flags=re.MULTILINE))
@@ -32,7 +32,9 @@ def test_every_suggestion_in_a_comment_is_valid(tmp_path: Path, monkeypatch: pyt
     assert [(source.name, source.collector) for source in read.sources] == [
         ("proxy", "http"),
         ("usage-topic", "kafka"),
-        ("engine", "files"),
+        ("engine-log", "files"),
+        ("metrics", "prometheus"),
+        ("prometheus", "prometheus"),
         ("gpus", "nvml"),
         ("gateway", ""),
         ("smi", ""),

@@ -1,0 +1,1 @@
+"""Prometheus: what exporters of engines and GPUs expose, scraped here, or asked of a server that scrapes them."""
