@@ -50,7 +50,7 @@ def _source(table: Table, beside: Path, described: list[str]) -> Source:
         kafka=kafka_reading.read(table, beside, described) if collector == "kafka" else None,
         http=_http(table) if collector == "http" else None,
         nvml=nvml_reading.read(table) if collector == "nvml" else None,
-        accepts=table.read("accepts", _globs, ()) if collector else (),
+        accepts=table.read("accepts", _globs, ()) if collector and collector != "nvml" else (),
     )
     _belongs(table, made)
     _described(table, made)
@@ -135,6 +135,9 @@ def _belongs(table: Table, made: Source) -> None:
                 table.raw(key)
                 if not missing:
                     table.wrong(key, f'is only for collector = "{other}"; write that, or remove the key')
+    if table.has("accepts") and made.collector == "nvml":
+        table.raw("accepts")
+        table.wrong("accepts", "is about the source of usage events, and metrics are none; remove the key")
     if table.has("accepts") and not made.collector:
         table.raw("accepts")
         if not missing:
