@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 
 from apportion.config.environment import resolve
@@ -12,6 +13,7 @@ from ingest.collectors.tail import TailCollector
 from ingest.http.app import Intake
 from ingest.http.auth import Tokens
 from ingest.http.collector import HttpCollector
+from ingest.nvml.collector import NvmlCollector
 from ingest.prometheus.authorization import authorization
 from ingest.prometheus.querying import QueryCollector
 from ingest.prometheus.scraping import ScrapeCollector
@@ -92,6 +94,10 @@ def _collector(pipeline: Pipeline, source: Source) -> Collector | None:
             rules=rules,
             clock=pipeline.clock,
         )
+    if source.nvml:
+        format_ = pipeline.format(source.format)
+        host = socket.gethostname()
+        return NvmlCollector(source.name, source.nvml, format_, pipeline.ledger, rules, pipeline.clock, host=host)
     if source.prometheus:
         return _prometheus(pipeline, source, source.prometheus)
     return None

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
+from apportion.config.mapping import FORMATS
 from apportion.config.model import Config
 from apportion.config.sources import HTTP_SOURCE, Source
 from apportion.domain.clock import Clock
@@ -81,6 +82,8 @@ class Pipeline:
     def format(self, name: str) -> Format:
         """A format by the name that `--format` takes. Raises: UsageError naming those there are."""
         found = self.find_format(name)
+        if name in FORMATS:
+            raise UsageError(f'write a [[sources]] table with format = "{name}", and name that table with --format.')
         if found is None:
             known = ", ".join(registry.names(self.config.mappings))
             raise UsageError(

@@ -17,7 +17,7 @@ class SourceState:
     """How one source is.
 
     Attributes:
-        collector: files, kafka or http.
+        collector: such as files or kafka.
         is_up: whether it works.
         failures: so far.
         last_success_at: None while it never worked.

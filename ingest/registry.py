@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dictionary
 
-from apportion.config.mapping import Mapping
+from apportion.config.mapping import NVIDIA_SMI, Mapping
 from ingest.format import Format
 from ingest.formats.anthropic import ANTHROPIC
 from ingest.formats.apisix import APISIX
@@ -21,6 +21,7 @@ from ingest.formats.litellm import LITELLM
 from ingest.formats.litellm_spend import LITELLM_SPEND
 from ingest.formats.mapped import Mapped
 from ingest.formats.ndjson import Ndjson
+from ingest.formats.nvidia_smi import NvidiaSmi
 from ingest.formats.openai import OPENAI, OPENAI_BATCH
 from ingest.formats.portkey import PORTKEY
 from ingest.formats.sglang import SGLANG
@@ -62,7 +63,12 @@ def find(name: str, mappings: Dictionary[str, Mapping]) -> Format | None:
     if known is not None:
         return known
     mapping = mappings.get(name)
-    return None if mapping is None else Mapped(mapping)
+    return None if mapping is None else described(mapping)
+
+
+def described(mapping: Mapping) -> Mapped:
+    """The format that a mapping of the config describes."""
+    return NvidiaSmi(mapping) if mapping.format == NVIDIA_SMI else Mapped(mapping)
 
 
 def names(mappings: Dictionary[str, Mapping]) -> list[str]:

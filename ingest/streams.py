@@ -1,5 +1,5 @@
 """What the names of streams say: `kafka:SOURCE/TOPIC[ID]/PARTITION`, `prometheus:SOURCE/KIND`, `http:SOURCE#FORMAT`,
-`tail:PATH#FORMAT`, `file:PATH#FORMAT`.
+`nvml:SOURCE`, `tail:PATH#FORMAT`, `file:PATH#FORMAT`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ def source_of(stream: str) -> str | None:
     way, _, rest = stream.partition(":")
     if way in {"kafka", "prometheus"}:
         return rest.partition("/")[0]
+    if way == "nvml":
+        return rest
     return rest.rpartition("#")[0] if way == "http" else None
 
 

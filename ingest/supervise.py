@@ -32,7 +32,7 @@ class Condition:
 
     Attributes:
         name: of the `[[sources]]` table.
-        collector: how it arrives: files, kafka, http or prometheus.
+        collector: how it arrives, such as files or kafka.
         state: `failing` from the first failure until it works again.
         since: when that state began.
         failures: since this process started.
@@ -132,7 +132,7 @@ class Collector(Protocol):
 
     Attributes:
         name: of the `[[sources]]` table.
-        collector: files, kafka, http or prometheus.
+        collector: how its records arrive, such as files or kafka.
     """
 
     @property
@@ -142,7 +142,7 @@ class Collector(Protocol):
 
     @property
     def collector(self) -> str:
-        """How its records arrive: files, kafka, http or prometheus."""
+        """How its records arrive, such as files or kafka."""
         ...
 
     def run(self, health: Health, stop: threading.Event) -> None:

@@ -35,12 +35,13 @@ def main(arguments: list[str]) -> int:
     """Compile each file, in an empty folder so that no path of this machine gets into a comment."""
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))
     runtime, groups = project["project"]["dependencies"], project["dependency-groups"]
-    everything = [*runtime, *(requirement for group in groups.values() for requirement in group)]
+    extras = [requirement for extra in project["project"]["optional-dependencies"].values() for requirement in extra]
+    everything = [*runtime, *extras, *(requirement for group in groups.values() for requirement in group)]
     wanted = {
         "dev": everything,
         "runtime": runtime,
         "build": groups["build"],
-        "lowest": [*map(lowest, runtime), *groups["test"]],
+        "lowest": [*map(lowest, [*runtime, *extras]), *groups["test"]],
     }
     with tempfile.TemporaryDirectory() as name:
         for file, requirements in wanted.items():

@@ -1,4 +1,4 @@
-"""Look at what the sources need, without touching it: files that match, brokers and exporters that answer, a port that is free.
+"""Look at what the sources need, without touching it: files that match, brokers and exporters that answer, a free port, GPUs.
 
 Whatever takes longer than `SECONDS` is said to have given no answer, and holds nobody up: each look has a thread of its
 own, which ends with the process.
@@ -20,6 +20,7 @@ from typing import Final
 from apportion.cli import probe_metrics
 from apportion.config.model import Config, Listener
 from apportion.config.sources import HTTP_SOURCE, PrometheusSource
+from apportion.config.tables import listed
 
 SECONDS: Final = 3.0
 """For all looks together; they run side by side."""
@@ -78,6 +79,8 @@ def _looks(config: Config) -> Iterable[tuple[str, str, Look]]:
             yield source.name, "the listener", partial(listener, listen)
         if source.prometheus:
             yield from _metrics(source.name, source.prometheus)
+        if source.nvml:
+            yield source.name, "NVIDIA's driver", gpus
 
 
 def _metrics(name: str, settings: PrometheusSource) -> Iterable[tuple[str, str, Look]]:
@@ -88,6 +91,25 @@ def _metrics(name: str, settings: PrometheusSource) -> Iterable[tuple[str, str, 
     more = len(settings.targets) - probe_metrics.TARGETS_MAX
     if more > 0:
         yield name, "the others", lambda: (True, f"{more} more targets are not looked at")
+
+
+def gpus() -> tuple[bool, str]:
+    """Which GPUs of this host answer."""
+    from ingest.nvml.door import Nvml, NvmlError
+
+    try:
+        driver = Nvml.open()
+        try:
+            found = driver.survey()
+        finally:
+            driver.close()
+    except NvmlError as error:
+        return False, str(error)
+    said = listed(f"{one.gpu_uuid} {one.mig_profile}".rstrip() for one in found.readings)
+    lost = listed(f"{name}: {why}" for name, why in found.troubles.items())
+    if lost or not said:
+        return False, f"NVIDIA's driver tells of {said or 'no GPU'}" + (f", and not of {lost}" if lost else "")
+    return True, f"NVIDIA's driver tells of {said}"
 
 
 def files(pattern: str) -> tuple[bool, str]:

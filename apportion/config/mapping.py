@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Kind = Literal["usage", "gpu", "engine"]
-Format = Literal["csv", "json"]
+Format = Literal["csv", "json", "nvidia-smi"]
 FieldType = Literal["text", "integer", "milliseconds", "ratio", "bytes", "watts", "joules", "seconds", "time"]
 
 KINDS: Final[tuple[Kind, ...]] = ("usage", "gpu", "engine")
-FORMATS: Final[tuple[Format, ...]] = ("csv", "json")
+NVIDIA_SMI: Final = "nvidia-smi"
+FORMATS: Final[tuple[Format, ...]] = ("csv", "json", NVIDIA_SMI)
 NATIVE_NAMES: Final = (
     *KINDS,
     "litellm",
@@ -205,7 +206,7 @@ class Mapping:
     Attributes:
         name: what `ingest --format` takes.
         kind: what records become.
-        format: csv with a header line, or json as NDJSON or one top-level array.
+        format: csv with a header line, json as NDJSON or one top-level array, or nvidia-smi, a csv whose columns are known.
         delimiter: of CSV; one character.
         columns: canonical field -> where it is found; disjoint from constants.
         time: when the record happened.

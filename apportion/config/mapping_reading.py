@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as Dictionary
 from functools import partial
 
-from apportion.config import mapping
+from apportion.config import mapping, nvidia_smi_reading
 from apportion.config.mapping import ColumnSpec, Format, Kind, Mapping, TemplatePart, TimeSpec
 from apportion.config.source_columns import canonical, column_spec, located, template, time_spec
 from apportion.config.tables import Table, listed, unknown
@@ -15,6 +15,8 @@ _NO_TIME = TimeSpec(column="", path=(), format=mapping.ISO, zone=None)
 
 def read(table: Table, name: str) -> Mapping:
     """The mapping of a source's table, under the source's name; every problem in it is noted."""
+    if table.raw("format") == mapping.NVIDIA_SMI:
+        return nvidia_smi_reading.read(table, name)
     kind, form = table.choice("kind", mapping.KINDS), table.choice("format", mapping.FORMATS)
     columns_table, constants_table = table.table("columns"), table.table("constants")
     columns = _columns(columns_table, kind, form)

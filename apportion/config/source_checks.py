@@ -22,6 +22,7 @@ def check(rows: Sequence[Row], http: Http, problems: Problems, http_place: str) 
     _accepted(rows, problems)
     _topics_once(rows, problems)
     _files_once(rows, problems)
+    _devices_once(rows, problems)
     _speaks_for(rows, problems)
     _tokens_differ(rows, http, problems, http_place)
     tokens = [row for row in rows if row.item.http and row.item.http.token]
@@ -59,10 +60,10 @@ def _arrive_whole(rows: Sequence[Row], problems: Problems) -> None:
             continue
         unit = "message" if row.item.collector == "kafka" else "request"
         for key, mapping in _mappings_of(row, rows):
-            if mapping.format == "csv":
+            if mapping.format != "json":
                 problems.error(
                     f"{row.where}.{key}",
-                    f"{mapping.name!r} is csv, which begins with a header line, and a {unit} has none; send json, or collect "
+                    f"{mapping.name!r} is {mapping.format}, which begins with a header line, and a {unit} has none; send json, or collect "
                     "files",
                 )
             placed = sorted({part.kind for part in mapping.event_id} & {"file", "line"})
@@ -125,6 +126,16 @@ def _files_once(rows: Sequence[Row], problems: Problems) -> None:
                 f"{second.where}.paths",
                 f"names {listed(shared)}, which {first.where} reads too, so each record arrives twice; keep one of them",
             )
+
+
+def _devices_once(rows: Sequence[Row], problems: Problems) -> None:
+    """All sources of this host's GPUs read the same devices."""
+    reading = [row for row in rows if row.item.nvml]
+    for row in reading[1:]:
+        problems.error(
+            f"{row.where}.collector",
+            f"is nvml, by which {reading[0].where} reads every GPU of this host; keep one of them",
+        )
 
 
 def _tokens_differ(rows: Sequence[Row], http: Http, problems: Problems, http_place: str) -> None:

@@ -99,7 +99,7 @@ def time_spec(table: Table, form: Format) -> TimeSpec:
     """`time = { column, format, zone }`; a format that carries no zone needs one."""
     column, path = located(table, "column", form)
     written = table.read("format", _format, mapping.ISO)
-    zone: str | None = table.read("zone", _zone, None)
+    zone: str | None = table.read("zone", zone_name, None)
     if written in mapping.EPOCHS and table.has("zone"):
         table.wrong("zone", "is not for epochs, which count from 1970 in UTC; remove it")
     if "%" in written and "%z" not in written.replace("%%", "") and not table.has("zone"):
@@ -128,7 +128,8 @@ def _format(given: object) -> str:
     return written
 
 
-def _zone(given: object) -> str:
+def zone_name(given: object) -> str:
+    """An IANA zone. Raises: ValueError where there is none of the name."""
     name = values.text(given)
     try:
         zoneinfo.ZoneInfo(name)

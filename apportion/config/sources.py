@@ -14,12 +14,12 @@ from typing import Final, Literal
 from apportion.config.environment import Secret
 from apportion.config.mapping import Mapping
 
-CollectorName = Literal["", "files", "kafka", "http", "prometheus"]
+CollectorName = Literal["", "files", "kafka", "http", "prometheus", "nvml"]
 Start = Literal["earliest", "latest"]
 Security = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
-COLLECTORS: Final[tuple[CollectorName, ...]] = ("files", "kafka", "http", "prometheus")
+COLLECTORS: Final[tuple[CollectorName, ...]] = ("files", "kafka", "http", "prometheus", "nvml")
 STARTS: Final[tuple[Start, ...]] = ("earliest", "latest")
 SECURITIES: Final[tuple[Security, ...]] = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS: Final[tuple[Mechanism, ...]] = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -132,6 +132,19 @@ class PrometheusSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NvmlSource:
+    """GPUs of this host, as their driver tells of them.
+
+    Attributes:
+        interval_seconds: from one look at them to the next.
+        constants: canonical field of a sample's place -> its text; `node` is the host's name unless said.
+    """
+
+    interval_seconds: int = 15
+    constants: Dictionary[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One `[[sources]]` table.
 
@@ -144,6 +157,7 @@ class Source:
         kafka: set exactly where the collector is kafka.
         http: set exactly where the collector is http.
         prometheus: set exactly where the collector is prometheus.
+        nvml: set exactly where the collector is nvml.
         accepts: globs of the events' `source` that are believed from here; empty believes any.
     """
 
@@ -155,4 +169,5 @@ class Source:
     kafka: KafkaSource | None = None
     http: HttpSource | None = None
     prometheus: PrometheusSource | None = None
+    nvml: NvmlSource | None = None
     accepts: tuple[str, ...] = ()

@@ -8,16 +8,27 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from apportion.config import kafka_reading, mapping, mapping_reading, prometheus_reading, secret_reading, values
+from apportion.config import (
+    kafka_reading,
+    mapping,
+    mapping_reading,
+    nvml_reading,
+    prometheus_reading,
+    secret_reading,
+    values,
+)
 from apportion.config.sources import COLLECTORS, HTTP_SOURCE, CollectorName, FilesSource, HttpSource, Source
-from apportion.config.tables import Placed, Table, unknown
+from apportion.config.tables import Placed, Table, listed, unknown
 
 _KEYS: Final[Dictionary[CollectorName, tuple[str, ...]]] = {
     "files": ("paths", "poll_seconds"),
     "kafka": kafka_reading.KEYS,
     "http": ("token", "events_per_second"),
     "prometheus": prometheus_reading.KEYS,
+    "nvml": nvml_reading.KEYS,
 }
+_TELEMETRY: Final[tuple[CollectorName, ...]] = ("prometheus", "nvml")
+"""They take samples, of which they know themselves what they say."""
 _MAPPING_KEYS: Final = ("kind", "delimiter", "columns", "time", "constants", "event_id", "tags", "minus")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -40,17 +51,18 @@ def _source(table: Table, beside: Path, described: list[str]) -> Source:
     collector = table.choice("collector", COLLECTORS, no_collector)
     if collector:
         _named(table, name)
-    describes = table.raw("format") in mapping.FORMATS
+    describes = collector not in _TELEMETRY and table.raw("format") in mapping.FORMATS
     made = Source(
         name=name,
         collector=collector,
         format=_format(table, name, described, collector, describes),
-        mapping=mapping_reading.read(table, name) if describes and collector != "prometheus" else None,
+        mapping=mapping_reading.read(table, name) if describes else None,
         files=_files(table, beside) if collector == "files" else None,
         kafka=kafka_reading.read(table, beside, described) if collector == "kafka" else None,
         http=_http(table) if collector == "http" else None,
         prometheus=prometheus_reading.read(table, beside) if collector == "prometheus" else None,
-        accepts=table.read("accepts", _globs, ()) if collector and collector != "prometheus" else (),
+        nvml=nvml_reading.read(table) if collector == "nvml" else None,
+        accepts=table.read("accepts", _globs, ()) if collector and collector not in _TELEMETRY else (),
     )
     _belongs(table, made)
     _described(table, made)
@@ -59,6 +71,8 @@ def _source(table: Table, beside: Path, described: list[str]) -> Source:
 
 def _format(table: Table, name: str, described: list[str], collector: CollectorName, describes: bool) -> str:
     """The name of the format that records are in; empty where the collector tells them apart by itself."""
+    if collector == "nvml":
+        return nvml_reading.written_format(table)
     if collector != "prometheus":
         return name if describes else table.require("format", partial(_known, described), "")
     if table.has("format"):
@@ -141,7 +155,7 @@ def _belongs(table: Table, made: Source) -> None:
             if not missing:
                 named = " or ".join(f'"{owner}"' for owner in owners)
                 table.wrong(key, f"is only for collector = {named}; write that, or remove the key")
-    if table.has("accepts") and made.collector == "prometheus":
+    if table.has("accepts") and made.collector in _TELEMETRY:
         table.raw("accepts")
         table.wrong("accepts", "is about the source of usage events, and metrics are none; remove the key")
     if table.has("accepts") and not made.collector:
@@ -155,7 +169,7 @@ def _described(table: Table, made: Source) -> None:
     if made.mapping:
         return
     for key in _MAPPING_KEYS:
-        if table.has(key):
+        if table.has(key) and not (made.nvml and key == "constants"):
             table.raw(key)
             if made.format:
                 table.wrong(
@@ -165,6 +179,6 @@ def _described(table: Table, made: Source) -> None:
     if made.format and not table.has("collector"):
         table.wrong(
             "collector",
-            f'is missing, and format = "{made.format}" needs no description; write one of files, kafka, http, or remove '
+            f'is missing, and format = "{made.format}" needs no description; write one of {listed(COLLECTORS)}, or remove '
             "the table",
         )

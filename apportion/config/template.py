@@ -169,6 +169,12 @@ chargeback_dir = "chargeback"
 # match = '{job=~"vllm|dcgm"}'
 # start = @START@       # how far back to begin, within late_limit_days; the hour of the first run unless said
 
+# [[sources]]                          # GPUs of this host, asked of NVIDIA's driver; needs pip install 'apportion[nvml]'
+# name = "gpus"
+# collector = "nvml"                   # samples land as format = "gpu"
+# interval_seconds = 15
+# constants = { cluster = "eu-1", node = "gpu-01" }  # of every sample; node is the host's name unless said
+
 # --- Exports of other systems, for `apportion ingest FILE --format gateway` ---------------------------
 # The same keys beside a collector describe what arrives there, and another source may name this one as its format.
 # Messages and requests have no lines and no header: they are json, with ids of their own.
@@ -189,6 +195,12 @@ chargeback_dir = "chargeback"
 # constants = { model = "llama-3.1-70b" }  # also source, "file:gateway" unless said
 # tags = { project = "Project" }
 # event_id = "{file}:{line}"           # for records with no id of their own
+
+# [[sources]]                          # nvidia-smi --query-gpu=timestamp,uuid,utilization.gpu,memory.used,power.draw --format=csv
+# name = "smi"
+# format = "nvidia-smi"
+# zone = "Europe/Berlin"               # of the host, since nvidia-smi writes local times without one; "UTC" with TZ=UTC
+# constants = { node = "gpu-01" }      # which host; also cluster, deployment, namespace, pod, container, gpu
 """
 
 _TEAMS: Final = """\

@@ -23,6 +23,7 @@ IMPORT_NAMES = {
     "opentelemetry-proto": "opentelemetry",
     "protobuf": "google",
     "tzdata": "tzdata",
+    "nvidia-ml-py": "pynvml",
 }
 
 VIOLATIONS = {
@@ -52,6 +53,7 @@ VIOLATIONS = {
     "rich-door": [("apportion.pipeline", "rich"), ("ingest.files", "rich")],
     "zstandard-door": [("ingest.collectors.files", "zstandard"), ("exporters.scrape", "zstandard")],
     "kafka-door": [("ingest.kafka.collector", "kafka"), ("apportion.service", "kafka")],
+    "nvml-door": [("ingest.nvml.collector", "pynvml"), ("apportion.cli.probe", "pynvml")],
     "uvicorn-door": [("apportion.service", "uvicorn"), ("exporters.scrape", "uvicorn")],
     "protobuf-door": [("ingest.formats.otlp", "google"), ("apportion.intake", "opentelemetry")],
     "no-door": [("ingest.land", "httptools"), ("exporters.chargeback", "numpy"), ("ingest.formats.parquet", "pyarrow")],
@@ -144,7 +146,8 @@ def test_every_third_party_import_is_declared_and_has_a_door() -> None:
 
 
 def _declared() -> list[str]:
-    return [re.split(r"\[|>=", requirement)[0] for requirement in CONFIG["project"]["dependencies"]]
+    extras = [requirement for extra in CONFIG["project"]["optional-dependencies"].values() for requirement in extra]
+    return [re.split(r"\[|>=", requirement)[0] for requirement in (*CONFIG["project"]["dependencies"], *extras)]
 
 
 def _imported(module: Module) -> set[str]:

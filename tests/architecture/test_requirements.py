@@ -12,8 +12,14 @@ from tests.architecture.tree import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RUNTIME = PROJECT["project"]["dependencies"]
 GROUPS = PROJECT["dependency-groups"]
-EVERYTHING = [*RUNTIME, *(requirement for group in GROUPS.values() for requirement in group)]
-FILES = {"runtime": RUNTIME, "dev": EVERYTHING, "build": GROUPS["build"], "lowest": [*RUNTIME, *GROUPS["test"]]}
+EXTRAS = [requirement for extra in PROJECT["project"]["optional-dependencies"].values() for requirement in extra]
+EVERYTHING = [*RUNTIME, *EXTRAS, *(requirement for group in GROUPS.values() for requirement in group)]
+FILES = {
+    "runtime": RUNTIME,
+    "dev": EVERYTHING,
+    "build": GROUPS["build"],
+    "lowest": [*RUNTIME, *EXTRAS, *GROUPS["test"]],
+}
 SYNTAX = re.compile(r"(#.*|[a-z0-9-]+==[0-9][\w.!+]* \\|    --hash=sha256:[0-9a-f]{64}( \\)?|    #.*|)")
 
 
@@ -71,9 +77,9 @@ def test_the_pins_satisfy_what_is_declared(file: str) -> None:
 
 def test_the_lowest_pins_are_the_declared_bounds() -> None:
     """`make lowest` tests each direct dependency of the runtime at exactly the version that pyproject.toml promises."""
-    pinned = pins("lowest")
+    pinned, direct = pins("lowest"), [*RUNTIME, *EXTRAS]
 
-    assert {name: pinned[name] for name, _ in map(bound, RUNTIME)} == dict(map(bound, RUNTIME))
+    assert {name: pinned[name] for name, _ in map(bound, direct)} == dict(map(bound, direct))
 
 
 @pytest.mark.parametrize("part", ["runtime", "build"])

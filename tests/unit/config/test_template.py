@@ -35,9 +35,11 @@ def test_every_suggestion_in_a_comment_is_valid(tmp_path: Path, monkeypatch: pyt
         ("engine-log", "files"),
         ("metrics", "prometheus"),
         ("prometheus", "prometheus"),
+        ("gpus", "nvml"),
         ("gateway", ""),
+        ("smi", ""),
     ]
-    assert list(read.mappings) == ["gateway"]
+    assert list(read.mappings) == ["gateway", "smi"]
     assert [alias.alias for alias in read.model_aliases] == ["gpt-internal"]
     assert [cost.id for cost in read.shared_costs] == ["platform-team"]
     assert read.deployments[0].utilization == "capacity"

@@ -11,10 +11,10 @@ from typing import Any
 
 from apportion.config.load import load
 from apportion.ledger.connection import Ledger
+from ingest import registry
 from ingest.bench import Bench
 from ingest.files import ingest_file
 from ingest.format import Format
-from ingest.formats.mapped import Mapped
 from ingest.formats.ndjson import Ndjson
 from ingest.kinds import KINDS
 from ingest.outcome import Outcome
@@ -108,7 +108,7 @@ class Desk:
         """Learn `[[sources]]` tables as formats."""
         config = self.folder / "apportion.toml"
         config.write_text(CONFIG + toml)
-        self.formats |= {mapping.name: Mapped(mapping) for mapping in load(config).mappings.values()}
+        self.formats |= {mapping.name: registry.described(mapping) for mapping in load(config).mappings.values()}
 
     def replay(self) -> Outcome:
         """Try the quarantine again."""

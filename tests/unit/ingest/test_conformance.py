@@ -16,7 +16,7 @@ HEAD = """\
 Written by `make golden` from the formats' own declarations: change those, not this page. What no format says stays unknown, or
 takes the contract's default. Token counts are disjoint here, whatever they are there. `usage`, `gpu` and `engine` are the canonical
 records themselves, by the fields of the contract; OTLP is decoded by `otlp_*.py`; any other CSV or JSON a `[[sources]]` mapping
-describes. `apportion ingest --format auto` recognises a file by the keys that are given for each.
+describes, and so it does `nvidia-smi`, whose times lack a zone and whose rows lack a node. `apportion ingest --format auto` recognises a file by the keys that are given for each.
 
 Places that only choose among values are left out where there are values. `●` read or worked out from the record · `=` the same for every record · empty: unknown
 """

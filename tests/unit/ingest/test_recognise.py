@@ -15,7 +15,6 @@ from apportion.config.load import load
 from apportion.domain.errors import InputError, UsageError
 from ingest import registry
 from ingest.format import Format
-from ingest.formats.mapped import Mapped
 from ingest.formats.native import Native
 from ingest.recognise import recognise
 from tests.shared_data import shared
@@ -59,7 +58,7 @@ def formats(folder: Path, toml: str = "") -> list[Format]:
     """Every built-in format, and those that a config describes."""
     config = folder / "apportion.toml"
     config.write_text(CONFIG + toml, encoding="utf-8")
-    return [*registry.BUILT_IN.values(), *(Mapped(mapping) for mapping in load(config).mappings.values())]
+    return [*registry.BUILT_IN.values(), *(registry.described(mapping) for mapping in load(config).mappings.values())]
 
 
 def written(folder: Path, data: bytes, name: str = "f.log") -> Path:

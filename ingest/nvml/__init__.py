@@ -1,0 +1,1 @@
+"""GPUs of this host, read from the driver itself."""
