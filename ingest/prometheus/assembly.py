@@ -16,11 +16,12 @@ from typing import Final, Literal
 
 from ingest.gpu_samples import GpuReading, Samples, line
 from ingest.instants import instant
-from ingest.prometheus.families import METRICS
+from ingest.prometheus.families import METRICS, UNCACHED
 from ingest.prometheus.series import EngineSeries, GpuSeries, Owner, Series
 
 _COUNTS: Final = frozenset(
     {
+        UNCACHED,
         "prompt_tokens",
         "cache_read_tokens",
         "output_tokens",
@@ -32,7 +33,9 @@ _COUNTS: Final = frozenset(
 )
 _WORK: Final = frozenset({"estimated_flops", "estimated_bytes"})
 _FIELDS: Final = tuple(
-    dict.fromkeys(part.field for _, parts in METRICS.values() for part in parts if part.field != "started_at")
+    dict.fromkeys(
+        part.field for _, parts in METRICS.values() for part in parts if part.field not in {"started_at", UNCACHED}
+    )
 )
 _COUNT_MAX: Final = Decimal(2**31 - 1)
 _MOST: Final = Decimal(10**18)
@@ -159,6 +162,8 @@ class Assembly:
                 self.ignored["out_of_range"] += 1
                 continue
             found[field] = value.to_integral_value() if field in _COUNTS | _WORK else value
+        if UNCACHED in found and "cache_read_tokens" in found:
+            found["prompt_tokens"] = found[UNCACHED] + found["cache_read_tokens"]
         return {field: found[field] for field in ("started_at", *_FIELDS) if field in found}
 
     def _number(self, written: str) -> Decimal | None:

@@ -9,8 +9,8 @@ What is read, and what is not, of:
   `realtime_tokens` and `prefill_effective_tokens` run ahead of them and lack each request's first token: two readings of one thing,
   which cannot take turns in one counter. Cached tokens are told by source, or as `total` where a request's are not: they add up.
   Seconds are the scheduler's: mixed batches are under `extend`; `idle` is no work.
-- llama.cpp: it counts the prompt tokens that it processed, without those from its cache. How many there were is not known, so that
-  `prompt_tokens` is absent.
+- llama.cpp: it counts the prompt tokens that it processed, and, in newer releases, those from its cache beside them. Together they
+  are all; where only the first is told, how many there were is not known, and `prompt_tokens` is absent.
 - Dynamo: a front end counts what engines behind it count as well. It is read where the source asks for it, and its engines are not.
 """
 
@@ -23,11 +23,15 @@ from typing import Final, NamedTuple
 from ingest.gpu_families import FAMILIES as GPU
 
 
+UNCACHED: Final = "uncached_prompt_tokens"
+"""No field of the contract: prompt tokens that came from no cache. With `cache_read_tokens` they are `prompt_tokens`."""
+
+
 class Part(NamedTuple):
     """What a series adds to its record.
 
     Attributes:
-        field: of the canonical record; `started_at` takes the earliest, every other field the sum.
+        field: of the canonical record, or `UNCACHED`; `started_at` takes the earliest, every other field the sum.
         label: the label that decides whether it does; empty where every series does.
         values: those of the label that count.
         others: whether it is the other values that count.
@@ -145,6 +149,8 @@ _TRTLLM: Final[dict[str, Parts]] = {
     **_STARTED,
 }
 _LLAMACPP: Final[dict[str, Parts]] = {
+    "prompt_tokens_total": _is(UNCACHED),
+    "prompt_tokens_cached_total": _is("cache_read_tokens"),
     "prompt_seconds_total": _is("prefill_seconds"),
     "tokens_predicted_total": _is("output_tokens"),
     "tokens_predicted_seconds_total": _is("decode_seconds"),

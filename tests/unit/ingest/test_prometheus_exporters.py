@@ -186,6 +186,15 @@ def test_what_llama_cpp_processed_is_not_what_it_was_asked() -> None:
     assert found == [{"model": "q", "prefill_seconds": 812.4}]
 
 
+def test_what_llama_cpp_had_in_its_cache_completes_what_it_was_asked() -> None:
+    """A release that counts cached tokens beside the others tells of both, and so of all."""
+    found = engines(
+        "llamacpp:prompt_tokens_total 288\nllamacpp:prompt_tokens_cached_total 1030\n", url="http://a:1/metrics?model=q"
+    )
+
+    assert found == [{"model": "q", "prompt_tokens": 1318, "cache_read_tokens": 1030}]
+
+
 @pytest.mark.parametrize(
     ("page", "started"),
     [
