@@ -105,5 +105,6 @@ BEDROCK = Native(
     },
     tags=answers.TAGS,
     labels=answers.LABELS,
+    claims=(("requestMetadata",),),
     time_form=answers.TIME_FORM,
 )

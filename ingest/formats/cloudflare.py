@@ -24,6 +24,7 @@ CLOUDFLARE = Native(
     name="cloudflare",
     kind=USAGE,
     signatures=((("tokens_in",), ("tokens_out",), ("cached",), ("created_at",), ("step",)),),
+    claims=(("metadata",),),
     found={
         "entry": ("id",),
         "created": ("created_at",),

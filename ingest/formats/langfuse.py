@@ -39,6 +39,7 @@ LANGFUSE = Native(
     kind=USAGE,
     signatures=(((_USED,), ("provided_model_name",), ("trace_id",), ("type",)),),
     time_form="YYYY-MM-DD HH:MM:SS.ffffff in zone UTC",
+    claims=(("metadata",),),
     found={
         "observation": ("id",),
         "sort": ("type",),

@@ -91,6 +91,12 @@ LITELLM = Native(
         "key_alias": (("metadata", f"{_KEY}alias"),),
     },
     labels=(("metadata", f"{_KEY}auth_metadata"),),
+    claims=(
+        ("request_tags",),
+        ("metadata", "requester_metadata"),
+        ("metadata", "spend_logs_metadata"),
+        ("metadata", "requester_custom_headers"),
+    ),
     sealed={"key_hash": _hashed, "base": _address},
     steps=(
         {

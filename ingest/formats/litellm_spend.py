@@ -78,6 +78,7 @@ LITELLM_SPEND = Native(
         "key_alias": (("metadata", f"{_KEY}alias"),),
     },
     labels=LITELLM.labels,
+    claims=LITELLM.claims,
     sealed=LITELLM.sealed,
     steps=(
         _TAKEN,

@@ -24,6 +24,7 @@ PORTKEY = Native(
     name="portkey",
     kind=USAGE,
     signatures=((("created_at",), ("ai_org",), ("ai_model",), ("req_units",), ("res_units",)),),
+    claims=(("metadata",),),
     found={
         "entry": ("id",),
         "trace": ("trace_id",),
