@@ -53,12 +53,14 @@ def _field(mapping: Mapping, column: str, file: str) -> str:
 
 
 def _uncounted(mapping: Mapping) -> str:
-    """Absent counts are unknown, and not 0."""
+    """Absent counts are unknown, and not 0; those of a call that was given up are what was seen until then."""
     counts = [spec for name, spec in mapping.columns.items() if name in TOKEN_FIELDS]
     if not counts or any(name in mapping.constants for name in TOKEN_FIELDS):
         return "NULL::VARCHAR"
     given = ", ".join(_default(mapping, spec) for spec in counts)
-    return f"CASE WHEN coalesce({given}, NULL) IS NULL THEN '\"missing\"' END"
+    status = mapping.columns.get("status")
+    given_up = "false" if status is None else f"{gateways.outcome(_value(mapping, status.path))} = 'cancelled'"
+    return f"CASE WHEN coalesce({given}, NULL) IS NULL THEN '\"missing\"' WHEN {given_up} THEN '\"partial\"' END"
 
 
 def _column(mapping: Mapping, column: str, spec: ColumnSpec) -> str:

@@ -460,4 +460,5 @@ def test_a_status_may_be_one_of_http(desk: Desk) -> None:
     )
 
     assert desk.events("status") == ["success", "cancelled", "success", "cancelled", "cancelled", "failed"]
+    assert desk.events("usage_quality") == ["reported", "partial", "reported", "partial", "partial", "reported"]
     assert desk.rejections("reason") == ["unknown_value"]
