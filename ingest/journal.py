@@ -161,16 +161,16 @@ def dropped_tags(session: Session) -> int:
 
 def claimed(session: Session) -> int:
     """The batch's events whose caller wrote who is to pay, which nobody believed."""
-    if not session.value("SELECT count(*) FROM known_series WHERE contains(series_key, getvariable('claim_mark'))"):
+    if not session.value("SELECT count(*) FROM known_series WHERE contains(series_key, '\"' || getvariable('claim_mark') || '\"')"):
         return 0
     return int(session.value(_CLAIMED_CAREFULLY if session.value("SELECT getvariable('careful')") else _CLAIMED))
 
 
 _CLAIMED = """
 SELECT count(*)
-FROM decoded_usage('incoming') AS decoded
-JOIN known_series AS series ON series.series_key = decoded.series_key AND series.series_no IS NOT NULL
-WHERE decoded.sound AND contains(decoded.tags, '"' || getvariable('claim_mark') || '"')
+FROM taken
+JOIN known_series AS series ON series.series_key = taken.series_key AND series.series_no IS NOT NULL
+WHERE taken.sound AND contains(taken.series_key, '"' || getvariable('claim_mark') || '"')
 """
 
 _CLAIMED_CAREFULLY = """
