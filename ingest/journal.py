@@ -161,7 +161,9 @@ def dropped_tags(session: Session) -> int:
 
 def claimed(session: Session) -> int:
     """The batch's events whose caller wrote who is to pay, which nobody believed."""
-    if not session.value("SELECT count(*) FROM known_series WHERE contains(series_key, '\"' || getvariable('claim_mark') || '\"')"):
+    if not session.value(
+        "SELECT count(*) FROM known_series WHERE contains(series_key, '\"' || getvariable('claim_mark') || '\"')"
+    ):
         return 0
     return int(session.value(_CLAIMED_CAREFULLY if session.value("SELECT getvariable('careful')") else _CLAIMED))
 
