@@ -80,7 +80,7 @@ def ingest_families() -> Iterator[Family]:
         "Records received so far, by what became of each; the outcomes add up to what was received.",
         """
         SELECT source, outcome, CAST(sum(records) AS VARCHAR) AS sample FROM ingest_totals
-        WHERE outcome NOT IN ('received', 'skewed') GROUP BY source, outcome""",
+        WHERE outcome NOT IN ('received', 'skewed', 'claimed') GROUP BY source, outcome""",
     )
     yield Family(
         "counter",
@@ -91,6 +91,16 @@ def ingest_families() -> Iterator[Family]:
         """
         SELECT source, CAST(sum(records) AS VARCHAR) AS sample FROM ingest_totals
         WHERE outcome = 'skewed' GROUP BY source""",
+    )
+    yield Family(
+        "counter",
+        "apportion_ingest_claimed_events",
+        ("source",),
+        "",
+        "Records so far whose caller wrote in the request who is to pay, which is not believed.",
+        """
+        SELECT source, CAST(sum(records) AS VARCHAR) AS sample FROM ingest_totals
+        WHERE outcome = 'claimed' GROUP BY source""",
     )
     yield Family(
         "counter",

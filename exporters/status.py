@@ -88,6 +88,8 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     outcomes = " + ".join(f"{ingest[name]:,} {name}" for name in OUTCOMES)
     skewed = f" ({ingest['skewed']:,} with clocks ahead, taken at arrival time)" if ingest["skewed"] else ""
     lines.append(f"Ingest: {ingest['received']:,} received = {outcomes}{skewed}")
+    if ingest["claimed"]:
+        lines.append(f"  {ingest['claimed']:,} callers wrote in the request who is to pay, which is not believed")
     for one in found["rejections"]:
         replayed = f" ({one['replayed']:,} replayed since)" if one["replayed"] else ""
         lines.append(f"  rejected: {one['records']:,} of {one['format']}: {one['reason']}{replayed}")
@@ -104,7 +106,7 @@ def show(found: Mapping[str, Any], console: Console) -> None:
 
 
 def _ingest(results: Session) -> dict[str, Any]:
-    totals: dict[str, int] = dict.fromkeys(("received", *OUTCOMES, "skewed"), 0)
+    totals: dict[str, int] = dict.fromkeys(("received", *OUTCOMES, "skewed", "claimed"), 0)
     formats: dict[str, dict[str, int]] = defaultdict(dict)
     for source, outcome, records in results.rows("SELECT source, outcome, records FROM ingest_totals ORDER BY ALL"):
         totals[outcome] += records

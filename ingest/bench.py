@@ -6,6 +6,7 @@ Preparing one costs more than landing a small file, so whoever lands many keeps 
 from __future__ import annotations
 
 from apportion.ledger.connection import Ledger, Session
+from ingest.formats.claims import MARK
 from ingest.kinds import Kind
 from ingest.rules import Rules
 from ingest.spool import Spool
@@ -50,6 +51,7 @@ class Bench:
             self.session.do("DELETE FROM known_series")
         self._believed = believed
         self.tell("tag_allow_list", sorted(rules.tags))
+        self.tell("claim_mark", MARK)
         self.tell("source_globs", [glob.replace("[", "[[]") for glob in rules.sources])  # only * and ? are special
 
     def tell(self, name: str, value: object) -> None:

@@ -137,6 +137,8 @@ def enter(session: Session, kind: str, format_name: str, stream: str, piece: Sli
             "dropped_tags": outcome.dropped_tags,
         },
     )
+    if outcome.claimed:
+        session.do("INSERT INTO raw.claim VALUES (getvariable('batch_no'), $events)", {"events": outcome.claimed})
 
 
 def move(session: Session, stream: str, piece: Slice, outcome: Outcome, evidence: str) -> None:
@@ -156,6 +158,28 @@ def dropped_tags(session: Session) -> int:
         return int(session.value(_DROPPED_CAREFULLY))
     return int(session.value(_DROPPED_EXACTLY if session.value(_UNEVEN) else _DROPPED))
 
+
+def claimed(session: Session) -> int:
+    """The batch's events whose caller wrote who is to pay, which nobody believed."""
+    if not session.value(
+        "SELECT count(*) FROM known_series WHERE contains(series_key, '\"' || getvariable('claim_mark') || '\"')"
+    ):
+        return 0
+    return int(session.value(_CLAIMED_CAREFULLY if session.value("SELECT getvariable('careful')") else _CLAIMED))
+
+
+_CLAIMED = """
+SELECT count(*)
+FROM taken
+JOIN known_series AS series ON series.series_key = taken.series_key AND series.series_no IS NOT NULL
+WHERE taken.sound AND contains(taken.series_key, '"' || getvariable('claim_mark') || '"')
+"""
+
+_CLAIMED_CAREFULLY = """
+SELECT count(*)
+FROM numbered JOIN verdict USING (record)
+WHERE verdict.outcome IN ('landed', 'superseded') AND contains(numbered.tags, '"' || getvariable('claim_mark') || '"')
+"""
 
 _UNEVEN = """
 SELECT count(*)

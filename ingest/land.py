@@ -176,6 +176,7 @@ class Lander:
         outcome.received += outcome.rejected
         if self._kind.tagged:
             outcome.dropped_tags = journal.dropped_tags(session)
+            outcome.claimed = journal.claimed(session)
         if self._replacing:
             judged_again(session, self._replacing, rejections)
         elif piece.parts:

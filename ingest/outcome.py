@@ -19,6 +19,7 @@ class Outcome:
         rejected: records that could not be read or believed, quarantined.
         skewed: landed records whose clock ran up to a day ahead.
         dropped_tags: tag values not on the allow-list.
+        claimed: landed records whose caller wrote who is to pay, which is not believed.
         rejections: rejected records by reason.
 
     Invariant: received = landed + duplicates + superseded + conflicts + rejected.
@@ -32,6 +33,7 @@ class Outcome:
     rejected: int = 0
     skewed: int = 0
     dropped_tags: int = 0
+    claimed: int = 0
     rejections: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Outcome) -> None:
@@ -45,6 +47,7 @@ class Outcome:
             "rejected",
             "skewed",
             "dropped_tags",
+            "claimed",
         ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.rejections.update(other.rejections)
@@ -60,5 +63,6 @@ class Outcome:
             "rejected": self.rejected,
             "skewed": self.skewed,
             "dropped_tags": self.dropped_tags,
+            "claimed": self.claimed,
             "rejections": dict(sorted(self.rejections.items())),
         }

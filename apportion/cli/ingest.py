@@ -49,6 +49,8 @@ def show(report: IngestReport, *, json_wanted: bool) -> None:
         screen.print(f"  rejected {count:,}: {reason}")
     if outcome.skewed:
         screen.print(f"  {outcome.skewed:,} events were ahead of the clock and stand at their arrival")
+    if outcome.claimed:
+        screen.print(f"  {outcome.claimed:,} callers wrote in the request who is to pay, which is not believed")
     if outcome.dropped_tags:
         screen.print(f"  {outcome.dropped_tags:,} tag values were not on the allow-list and dropped")
     for note in report.notes:

@@ -6,7 +6,8 @@ whoever logs may write what an answer does not say: `time` (or `timestamp`) when
 `status`, `duration_ms`, `ttft_ms`. An answer without a time of its own is rejected where the line has none either: when it arrived here
 says nothing about when it was made.
 
-Identity is only what the log says. What an answer repeats of its request (`metadata`, `user`, …) the caller wrote: it is not read.
+Identity is only what the log says. What an answer repeats of its request (`metadata`, `user`, …) the caller wrote: it is not
+believed, and where it names who is to pay, that is counted (`claims.py`).
 """
 
 from __future__ import annotations

@@ -77,6 +77,8 @@ APISIX = Native(
         "reasoning_tokens": "reasoned",
         "duration_ms": gateways.milliseconds("elapsed"),
         "status": to.quoted(gateways.status("code")),
-        "usage_quality": gateways.quality("false", "contradicts", "prompt", "completion", "read", "written"),
+        "usage_quality": gateways.quality(
+            "false", "contradicts OR coalesce(code = '499', false)", "prompt", "completion", "read", "written"
+        ),
     },
 )

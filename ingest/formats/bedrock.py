@@ -5,7 +5,8 @@ What is decided here:
 - Tokens read from and written to the cache stand beside the input, in every shape. A total that holds more than the four is
   `partial`.
 - An invocation log names its request, its time, its model and who asked: the ARN is the principal, without the session of an
-  assumed role, which differs each time and may name a person. `requestMetadata` the caller wrote: it is not read.
+  assumed role, which differs each time and may name a person. `requestMetadata` the caller wrote: it is not
+  believed, and where it names who is to pay, that is counted.
 - An answer alone has neither model nor time (but for the date of boto3's headers): the log has to say them.
 """
 
@@ -105,5 +106,6 @@ BEDROCK = Native(
     },
     tags=answers.TAGS,
     labels=answers.LABELS,
+    claims=(("requestMetadata",),),
     time_form=answers.TIME_FORM,
 )

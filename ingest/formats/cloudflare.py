@@ -6,8 +6,8 @@ What is decided here:
 - Each step of a fallback is an entry with an id of its own, and so is each attempt an event.
 - An answer from the gateway's cache used no GPU: one request without tokens.
 - `cost` is what Cloudflare believes that the call cost. It is not read.
-- `metadata` is what the caller wrote into a header, so it is no identity and is not read. Nothing else says who called: a rule
-  of the directory can give all calls with `source = "cloudflare"` to a team, else they are `__unmapped__`.
+- `metadata` is what the caller wrote into a header, so it is no identity: where it claims one, that is counted. Nothing
+  else says who called: a rule of the directory can give all calls with `source = "cloudflare"` to a team, else they are `__unmapped__`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ CLOUDFLARE = Native(
     name="cloudflare",
     kind=USAGE,
     signatures=((("tokens_in",), ("tokens_out",), ("cached",), ("created_at",), ("step",)),),
+    claims=(("metadata",),),
     found={
         "entry": ("id",),
         "created": ("created_at",),

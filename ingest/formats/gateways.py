@@ -34,6 +34,12 @@ def status(code: str) -> str:
     return f"CASE WHEN {number} = 499 THEN 'cancelled' WHEN {number} >= 400 THEN 'failed' WHEN {number} > 0 THEN 'success' END"
 
 
+def outcome(said: str) -> str:
+    """SQL: a status in words as it stands, an HTTP status as what it says; 0 is a client that left before there was one."""
+    code = f"CASE WHEN regexp_full_match({said}, '0+') THEN 'cancelled' ELSE {status(said)} END"
+    return f"CASE WHEN regexp_full_match({said}, '[0-9]{{1,3}}') THEN {code} ELSE {said} END"
+
+
 def sound_span(elapsed: str, unit: str = "ms") -> str:
     """SQL: whether a span is that of one call: not negative, not beyond a day."""
     return f"coalesce({_NUMBER.format(elapsed)} BETWEEN 0 AND {_DAY[unit]}, false)"

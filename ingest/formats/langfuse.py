@@ -10,7 +10,7 @@ What is decided here:
 - An observation is known by its project and its id, which the application chose. One that was updated and exported again is
   a later revision of itself.
 - Identity is the project whose key sent the observation. `user_id` is a person; `metadata`, `environment` and names are what
-  the application wrote: not read. Neither is any cost.
+  the application wrote: not believed; where `metadata` names who is to pay, that is counted. No cost is read.
 - Nothing says who served a call, so it was on own GPUs where the model is one of a deployment's.
 """
 
@@ -39,6 +39,7 @@ LANGFUSE = Native(
     kind=USAGE,
     signatures=(((_USED,), ("provided_model_name",), ("trace_id",), ("type",)),),
     time_form="YYYY-MM-DD HH:MM:SS.ffffff in zone UTC",
+    claims=(("metadata",),),
     found={
         "observation": ("id",),
         "sort": ("type",),

@@ -12,7 +12,7 @@ What is decided here:
 - A client that hung up (499) is cancelled, and what LiteLLM counted of it is an estimate.
 - Identity is what LiteLLM knows of the key: its hash, team, project, organisation, and the metadata that authentication put
   on it. `request_tags`, `spend_logs_metadata`, `requester_metadata` and `end_user` can be written by whoever calls: they are
-  not read.
+  not believed, and where they name who is to pay, that is counted. Tags that a key brings along stand among them.
 """
 
 from __future__ import annotations
@@ -91,6 +91,12 @@ LITELLM = Native(
         "key_alias": (("metadata", f"{_KEY}alias"),),
     },
     labels=(("metadata", f"{_KEY}auth_metadata"),),
+    claims=(
+        ("request_tags",),
+        ("metadata", "requester_metadata"),
+        ("metadata", "spend_logs_metadata"),
+        ("metadata", "requester_custom_headers"),
+    ),
     sealed={"key_hash": _hashed, "base": _address},
     steps=(
         {

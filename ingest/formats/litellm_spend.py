@@ -7,7 +7,8 @@ What is decided here:
 - Cached, newly cached and reasoning tokens are inside the counts, for every provider; they stand in `metadata`, not in columns.
 - A hit in LiteLLM's own response cache used no GPU: one request without tokens.
 - Times without a zone are UTC, as the table holds them. A batch's row has the time at which it was found complete.
-- Identity is the key's: `request_tags`, `end_user` and `user` can be written by whoever calls, and are not read.
+- Identity is the key's: `request_tags`, `end_user` and `user` can be written by whoever calls: not believed, and counted
+  where they name who is to pay.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ LITELLM_SPEND = Native(
         "key_alias": (("metadata", f"{_KEY}alias"),),
     },
     labels=LITELLM.labels,
+    claims=LITELLM.claims,
     sealed=LITELLM.sealed,
     steps=(
         _TAKEN,

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
+from ingest.formats import claims, redaction
 from ingest.formats import conversions as to
-from ingest.formats import redaction
 from ingest.formats.ndjson import OBJECT_BYTES_MAX, JsonLines
 from ingest.kinds import Kind
 
@@ -33,6 +33,7 @@ class Native(JsonLines):
         steps: names and SQL of values made from those found; a step may use all earlier ones.
         tags: tag -> where its value may stand; the first place that holds one wins.
         labels: keys down to objects whose members are tags too; a tag of `tags` wins over them.
+        claims: keys down to what whoever calls may write. It is not believed; that it names who is to pay is counted.
         sealed: names of `found` -> what the quarantine keeps instead of the value.
         time_form: how the time is written, in words.
         signatures: keys down to what its records have and together nobody else's, each way of writing them; `ingest.recognise`
@@ -48,6 +49,7 @@ class Native(JsonLines):
     steps: tuple[Mapping[str, str], ...] = ()
     tags: Mapping[str, tuple[Keys, ...]] = field(default_factory=dict)
     labels: tuple[Keys, ...] = ()
+    claims: tuple[Keys, ...] = ()
     sealed: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
     time_form: str = ""
     signatures: tuple[tuple[Keys, ...], ...] = ()
@@ -73,7 +75,8 @@ class Native(JsonLines):
     def _rows(self, spool: Path) -> str:
         """SQL of a table of the values found, and of the labels."""
         tree: Tree = {}
-        for keys in (*self.found.values(), *(keys for places in self.tags.values() for keys in places), *self.labels):
+        tagged = (keys for places in self.tags.values() for keys in places)
+        for keys in (*self.found.values(), *tagged, *self.labels, *self.claims):
             inner = tree
             for key in keys[:-1]:
                 below = inner.setdefault(key, {})
@@ -84,6 +87,8 @@ class Native(JsonLines):
         for number, places in enumerate(self.tags.values()):
             values.append(f"coalesce({', '.join(_scalar(_place(keys)) for keys in places)}) AS tag_{number}")
         values += [f"{_place(keys)}::VARCHAR AS labels_{number}" for number, keys in enumerate(self.labels)]
+        if self.claims:
+            values.append(f"{claims.found([f'{_place(keys)}::VARCHAR' for keys in self.claims])} AS claimed")
         return (
             f"(SELECT {', '.join(values)} FROM read_ndjson({to.text(str(spool))}, columns = {{{columns}}}, records = 'true', "
             f"ignore_errors = true, maximum_object_size = {OBJECT_BYTES_MAX}, compression = 'none'))"
@@ -91,7 +96,8 @@ class Native(JsonLines):
 
     def _tags(self) -> str:
         """SQL of the tags; earlier labels give way to later ones."""
-        own = to.tags({tag: f"tag_{number}" for number, tag in enumerate(self.tags)})
+        named = {tag: f"tag_{number}" for number, tag in enumerate(self.tags)}
+        own = to.tags(named | {claims.MARK: "claimed"} if self.claims else named)
         for number in reversed(range(len(self.labels))):
             own = (
                 f"CASE WHEN labels_{number}[1] = '{{' AND labels_{number} <> '{{}}' "

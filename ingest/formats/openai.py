@@ -153,6 +153,7 @@ OPENAI = Native(
     fields=_FIELDS,
     tags=answers.TAGS,
     labels=answers.LABELS,
+    claims=(("metadata",), ("response", "metadata")),
     time_form=answers.TIME_FORM,
 )
 
@@ -190,5 +191,6 @@ OPENAI_BATCH = Batch(
     fields={**_FIELDS, "event_id": to.quoted("line"), "tier": to.quoted("'batch'")},
     tags=answers.TAGS,
     labels=answers.LABELS,
+    claims=(("response", "body", "metadata"),),
     time_form=answers.TIME_FORM,
 )

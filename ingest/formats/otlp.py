@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apportion.domain.errors import InputError
-from ingest.formats import otlp_gpu, otlp_json, otlp_protobuf, otlp_usage
+from ingest.formats import otlp_gpu, otlp_json, otlp_names, otlp_protobuf, otlp_usage
 from ingest.formats.otlp_records import Encoding, Observation, Other, Signal
 from ingest.kinds import GPU, USAGE, Kind
 
@@ -56,12 +56,12 @@ def traces(body: bytes, content_type: str) -> Decoded:
         body: without compression.
         content_type: as its header says; parameters are ignored.
     """
-    return _usage(_door(content_type).spans(body, otlp_usage.WANTED))
+    return _usage(_door(content_type).spans(body, otlp_names.WANTED))
 
 
 def logs(body: bytes, content_type: str) -> Decoded:
     """The usage events of log records; otherwise as `traces`."""
-    return _usage(_door(content_type).log_records(body, otlp_usage.WANTED))
+    return _usage(_door(content_type).log_records(body, otlp_names.WANTED))
 
 
 def metrics(body: bytes, content_type: str) -> Decoded:
@@ -70,7 +70,7 @@ def metrics(body: bytes, content_type: str) -> Decoded:
     for reading in _door(content_type).readings(body, otlp_gpu.NAMES, otlp_gpu.WANTED):
         if isinstance(reading, Other):
             items += reading.points
-            ignored["other_metric"] += reading.points
+            ignored["sum_of_usage" if otlp_names.sums_usage(reading.name) else "other_metric"] += reading.points
         else:
             items += 1
             ignored["no_gpu"] += not samples.take(reading)

@@ -57,7 +57,7 @@ def readings(body: bytes, names: Collection[str], wanted: Collection[str]) -> It
         shape = next((shape for shape in _SHAPES if shape in metric), "")
         points = _objects(_object(metric.get(shape), shape), "dataPoints") if shape else []
         if name not in names or shape not in {"gauge", "sum"}:
-            yield Other(len(points))
+            yield Other(name, len(points))
             continue
         for point in points:
             yield Reading(

@@ -77,7 +77,7 @@ def readings(body: bytes, names: Collection[str], wanted: Collection[str]) -> It
                 shape = metric.WhichOneof("data")
                 points = getattr(metric, shape).data_points if shape else ()
                 if metric.name not in names or shape not in {"gauge", "sum"}:
-                    yield Other(len(points))
+                    yield Other(metric.name, len(points))
                     continue
                 for point in points:
                     given = None if point.flags & _NO_VALUE else point.WhichOneof("value")

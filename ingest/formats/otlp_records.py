@@ -62,7 +62,9 @@ class Other(NamedTuple):
     """Data points that nobody reads.
 
     Attributes:
+        name: of the metric.
         points: how many.
     """
 
+    name: str
     points: int

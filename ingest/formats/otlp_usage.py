@@ -2,9 +2,10 @@
 
 What is decided here:
 
-- An event is a call with counts of input or output tokens. Everything else is ignored; so are spans of agents and tools,
-  which repeat the sum of the calls below them.
-- Old and new names of one count are twins on one span: the first name known here is read, nothing is added.
+- An event is a call of a model. One without counts (a stream whose usage nobody asked for, a failure) has `missing` usage, and
+  gives way to another observer of the call who counted. Spans of agents, chains and tools repeat the sum of the calls below
+  them, and everything else says nothing about usage: they are ignored. So are metrics of tokens: they add calls up.
+- Old and new names of one count (`otlp_names.py`) are twins on one span: one is read, nothing is added.
 - Cached and newly cached tokens are inside the input, reasoning inside the output. Counts that contradict this are read as
   standing beside one another, and marked `partial`; so are an engine's counts that do not tell what was cached.
 - The id is the response's, else LiteLLM's call id, else the engine's request id, else trace and span. A client, a gateway and an
@@ -21,87 +22,20 @@ import hashlib
 import math
 from typing import Any, Literal
 
+from ingest.formats import otlp_names as names
 from ingest.formats.dialects import apart, served_by
+from ingest.formats.otlp_buckets import unpacked
 from ingest.formats.otlp_records import Attributes, Observation
 from ingest.instants import instant
 
 Ignored = Literal["no_usage", "sum_of_calls"]
+Work = Literal["call", "embedding", "sum", "unknown"]
 Role = Literal["litellm", "engine", "server", "caller"]
 
-_INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
-_OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion")
-_READ = (
-    "gen_ai.usage.cache_read.input_tokens",
-    "gen_ai.usage.cache_read_input_tokens",
-    "gen_ai.usage.input_tokens.cached",
-    "gen_ai.usage.cached_tokens",
-    "llm.token_count.prompt_details.cache_read",
-)
-_WRITE = (
-    "gen_ai.usage.cache_write.input_tokens",
-    "gen_ai.usage.cache_creation.input_tokens",
-    "gen_ai.usage.cache_creation_input_tokens",
-    "llm.token_count.prompt_details.cache_write",
-)
-_REASONING = (
-    "gen_ai.usage.reasoning.output_tokens",
-    "gen_ai.usage.output_tokens.reasoning",
-    "gen_ai.usage.reasoning_tokens",
-    "llm.token_count.completion_details.reasoning",
-)
-_MODEL = (
-    "gen_ai.response.model",
-    "gen_ai.request.model",
-    "llm.response.model",
-    "llm.request.model",
-    "llm.model_name",
-)
-_PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
-_IDS = ("gen_ai.response.id", "litellm.call_id", "gen_ai.request.id")
-"""An engine's request id is the id that its response carries."""
+_HINTS = frozenset({*names.SHARES, *names.RATES})
+_COUNTED = 1
+"""The revision of an event with counts: it supersedes what another observer of the call could not count, whichever came first."""
 
-_SESSION = ("gen_ai.conversation.id", "session.id")
-_TIER = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
-_ENGINE_POD = ("k8s.pod.name", "service.instance.id", "service.name")
-_NAMESPACE = ("k8s.namespace.name", "service.namespace")
-_LITELLM_TAGS = {"team": "litellm.team.id", "team_alias": "litellm.team.alias"}
-_CALLER_TAGS = {"team": "team", "project": "project", "cost_center": "cost_center", "service": "service.name"}
-_SHARES = ("sampling.ratio", "sampling.probability", "sampler.param")
-_RATES = ("SampleRate", "sample_rate", "sampling.rate")
-
-WANTED = frozenset(
-    {
-        *_INPUT,
-        *_OUTPUT,
-        *_READ,
-        *_WRITE,
-        *_REASONING,
-        *_MODEL,
-        *_PROVIDER,
-        *_IDS,
-        *_SESSION,
-        *_TIER,
-        *_ENGINE_POD,
-        *_NAMESPACE,
-        *_SHARES,
-        *_RATES,
-        *_LITELLM_TAGS.values(),
-        *_CALLER_TAGS.values(),
-        "k8s.cluster.name",
-        "litellm.api_key.hash",
-        "gen_ai.operation.name",
-        "gen_ai.latency.time_to_first_token",
-        "gen_ai.latency.time_in_queue",
-        "gen_ai.latency.e2e",
-        "server.address",
-        "server.port",
-        "error.type",
-    }
-)
-"""Attributes that are read, of spans, log records and resources."""
-
-_HINTS = frozenset({*_SHARES, *_RATES})
-_SUMS = frozenset({"invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "plan"})
 _KIND_SERVER = 2
 _DAY_SECONDS = 86_400
 _DAY_NS = _DAY_SECONDS * 1_000_000_000
@@ -110,45 +44,89 @@ _DAY_NS = _DAY_SECONDS * 1_000_000_000
 
 def event(seen: Observation) -> dict[str, Any] | Ignored:
     """The canonical fields of a usage event, absent ones left out; or why there is none."""
-    said, resource = seen.attributes, seen.resource
-    prompt, output = _count(said, _INPUT), _count(said, _OUTPUT)
-    if prompt is None and output is None:
+    said, work = unpacked(seen.attributes), _work(seen.attributes)
+    counts = _counts(said, work)
+    prompt, output = counts[:2]
+    counted = prompt is not None or output is not None
+    if work == "sum":
+        return "sum_of_calls" if counted else "no_usage"
+    model = _text(said, names.MODEL)
+    if not counted and (work == "unknown" or model is None):
         return "no_usage"
-    if said.get("gen_ai.operation.name") in _SUMS:
-        return "sum_of_calls"
     role = _role(seen)
-    host = _host(said)
-    read, written, reasoned = _count(said, _READ), _count(said, _WRITE), _count(said, _REASONING)
-    uncached, contradicted = apart(prompt, (read, written))
-    answered, also = apart(output, (reasoned,))
-    partial = contradicted or also or prompt is None or (role == "engine" and read is None)
-    provider = served_by(_text(said, _PROVIDER), host)
+    uncached, read, written, answered, reasoned, partial = _apart(counts)
+    partial = partial or prompt is None or (role == "engine" and read is None) or (work == "call" and output is None)
     found = {
         "event_id": _identity(seen),
         "source": "otel",
         "occurred_at": instant(seen.ended_ns),
-        "model": _text(said, _MODEL) or (_text(resource, ("service.name",)) if role == "engine" else None),
-        "provider": provider,
-        "cluster": _text(resource, ("k8s.cluster.name",)) if role == "engine" else None,
-        "replica": _text(resource, _ENGINE_POD) if role == "engine" else host if provider == "self" else None,
-        "principal": _key(_text(said, ("litellm.api_key.hash",))) if role == "litellm" else None,
-        "namespace": _text(resource, _NAMESPACE) if role in {"engine", "caller"} else None,
-        "tags": _tags(said, _LITELLM_TAGS) if role == "litellm" else _tags(resource, _CALLER_TAGS, role == "caller"),
+        "revision": _COUNTED if counted else None,
+        "model": model or (_text(seen.resource, ("service.name",)) if role == "engine" else None),
+        **_whose(seen, role),
         "trace_id": seen.trace_id,
-        "session_id": _text(said, _SESSION),
+        "session_id": _text(said, names.SESSION),
         "uncached_input_tokens": uncached,
         "cache_read_tokens": read,
         "cache_write_tokens": written,
         "output_tokens": answered,
         "reasoning_tokens": reasoned,
-        "ttft_ms": _milliseconds(said.get("gen_ai.latency.time_to_first_token")),
+        "ttft_ms": _milliseconds(next((said[name] for name in names.FIRST_TOKEN if name in said), None)),
         "queue_ms": _milliseconds(said.get("gen_ai.latency.time_in_queue")),
         "duration_ms": _duration(seen),
         "status": "failed" if seen.failed or "error.type" in said else None,
-        "usage_quality": "sampled" if _sampled(seen) else "partial" if partial else None,
-        "tier": _text(said, _TIER),
+        "usage_quality": "sampled" if _sampled(seen) else "missing" if not counted else "partial" if partial else None,
+        "tier": _text(said, names.TIER),
     }
     return {name: value for name, value in found.items() if value is not None and value not in ("", {})}
+
+
+def _work(said: Attributes) -> Work:
+    """What a span is about, by the first of its conventions whose word is known."""
+    for name in names.KINDS:
+        word = str(said.get(name, "")).lower()
+        if word in names.EMBEDDINGS:
+            return "embedding"
+        if word in names.CALLS:
+            return "call"
+        if word in names.SUMS:
+            return "sum"
+    agent = any(name in said for name in names.AGENT)
+    return "sum" if agent and names.OPERATION not in said and _text(said, names.MODEL) is None else "unknown"
+
+
+def _counts(said: Attributes, work: Work) -> tuple[object, object, object, object, object]:
+    """Input, output, cached, newly cached and reasoning tokens. A total alone is the input of an embedding, and nothing else's."""
+    spelled = (names.INPUT, names.OUTPUT, names.READ, names.WRITE, names.REASONING)
+    prompt, output, read, written, reasoned = (_count(said, of) for of in spelled)
+    if work == "embedding" and prompt is None and output is None:
+        prompt = _count(said, names.TOTAL)
+    return prompt, output, read, written, reasoned
+
+
+def _apart(
+    counts: tuple[object, object, object, object, object],
+) -> tuple[object, object, object, object, object, bool]:
+    """The counts beside one another, and whether they contradict the convention."""
+    prompt, output, read, written, reasoned = counts
+    uncached, contradicted = apart(prompt, (read, written))
+    answered, also = apart(output, (reasoned,))
+    return uncached, read, written, answered, reasoned, contradicted or also
+
+
+def _whose(seen: Observation, role: Role) -> dict[str, object]:
+    """Who served the call and where, and for whom, as far as this observer may be believed."""
+    said, resource, host = seen.attributes, seen.resource, _host(seen.attributes)
+    provider = served_by(_text(said, names.PROVIDER), host)
+    return {
+        "provider": provider,
+        "cluster": _text(resource, ("k8s.cluster.name",)) if role == "engine" else None,
+        "replica": _text(resource, names.ENGINE_POD) if role == "engine" else host if provider == "self" else None,
+        "principal": _key(_text(said, ("litellm.api_key.hash",))) if role == "litellm" else None,
+        "namespace": _text(resource, names.NAMESPACE) if role in {"engine", "caller"} else None,
+        "tags": _tags(said, names.LITELLM_TAGS)
+        if role == "litellm"
+        else _tags(resource, names.CALLER_TAGS, role == "caller"),
+    }
 
 
 def _role(seen: Observation) -> Role:
@@ -161,30 +139,30 @@ def _role(seen: Observation) -> Role:
 
 
 def _identity(seen: Observation) -> str | None:
-    own = _text(seen.attributes, _IDS)
+    own = _text(seen.attributes, names.IDS)
     return own or (f"{seen.trace_id}:{seen.span_id}" if seen.span_id else None)
 
 
-def _text(said: Attributes, names: tuple[str, ...]) -> str | None:
-    for name in names:
+def _text(said: Attributes, spelled: tuple[str, ...]) -> str | None:
+    for name in spelled:
         value = said.get(name)
         if isinstance(value, str) and value:
             return value
     return None
 
 
-def _count(said: Attributes, names: tuple[str, ...]) -> object:
-    """A count as an integer where it is one, else as it was given."""
-    for name in names:
-        value = said.get(name)
-        if value is None:
-            continue
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-        if isinstance(value, float) and not math.isfinite(value):
-            return str(value)
-        return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 19 else value  # noqa: PLR2004
-    return None
+def _count(said: Attributes, spelled: tuple[str, ...]) -> object:
+    """A count as an integer where it is one, else as it was given. Of twins the first that is not zero: some are left at zero."""
+    given = [_whole(said[name]) for name in spelled if name in said]
+    return next((count for count in given if count != 0), given[0] if given else None)
+
+
+def _whole(value: str | float) -> object:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 19 else value  # noqa: PLR2004
 
 
 def _host(said: Attributes) -> str | None:
@@ -201,8 +179,8 @@ def _key(value: str | None) -> str | None:
     return value
 
 
-def _tags(said: Attributes, names: dict[str, str], trusted: bool = True) -> dict[str, str]:
-    found = {tag: _text(said, (name,)) for tag, name in names.items()} if trusted else {}
+def _tags(said: Attributes, known: dict[str, str], trusted: bool = True) -> dict[str, str]:
+    found = {tag: _text(said, (name,)) for tag, name in known.items()} if trusted else {}
     return {tag: value for tag, value in found.items() if value is not None}
 
 
@@ -231,7 +209,7 @@ def _sampled(seen: Observation) -> bool:
 
 
 def _thinned(said: Attributes) -> bool:
-    shares, rates = (said.get(name) for name in _SHARES), (said.get(name) for name in _RATES)
+    shares, rates = (said.get(name) for name in names.SHARES), (said.get(name) for name in names.RATES)
     return any(isinstance(share, int | float) and share < 1 for share in shares) or any(
         isinstance(rate, int | float) and rate > 1 for rate in rates
     )

@@ -7,7 +7,8 @@ What is decided here:
 - An answer from Portkey's cache, simple or semantic, used no GPU: one request without tokens.
 - `cost` is in cents, and is not read.
 - An export without `id` names an event by its trace and its time: retries and fallbacks share the trace.
-- Identity is the virtual key, which Portkey resolved. `metadata` is what the caller sent, its `_user` a person: not read.
+- Identity is the virtual key, which Portkey resolved. `metadata` is what the caller sent, its `_user` a person:
+  not believed, and where it names who is to pay, that is counted.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ PORTKEY = Native(
     name="portkey",
     kind=USAGE,
     signatures=((("created_at",), ("ai_org",), ("ai_model",), ("req_units",), ("res_units",)),),
+    claims=(("metadata",),),
     found={
         "entry": ("id",),
         "trace": ("trace_id",),

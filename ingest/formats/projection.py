@@ -1,12 +1,14 @@
 """The SELECT of a mapping: a source's values become the canonical fields, as JSON text in canonical units.
 
-Source columns reach SQL by their number only, and every name and text as a literal.
+Source columns reach SQL by their number only, and every name and text as a literal. A status may be an HTTP status. Where a
+record has none of the token counts that the mapping names, its usage is missing, unless the mapping itself says how counts are known.
 """
 
 from __future__ import annotations
 
-from apportion.config.mapping import ISO, ColumnSpec, Mapping, TimeSpec, fields_of
+from apportion.config.mapping import ISO, TOKEN_FIELDS, ColumnSpec, Mapping, TimeSpec, fields_of
 from ingest.formats import conversions as to
+from ingest.formats import gateways
 from ingest.kinds import KINDS
 
 Keys = tuple[str, ...]
@@ -47,11 +49,23 @@ def _field(mapping: Mapping, column: str, file: str) -> str:
         return _typed(mapping, column, to.text(mapping.constants[column]), None)
     if column in mapping.columns:
         return _column(mapping, column, mapping.columns[column])
-    return "NULL::VARCHAR"
+    return _uncounted(mapping) if column == "usage_quality" else "NULL::VARCHAR"
+
+
+def _uncounted(mapping: Mapping) -> str:
+    """Absent counts are unknown, and not 0; those of a call that was given up are what was seen until then."""
+    counts = [spec for name, spec in mapping.columns.items() if name in TOKEN_FIELDS]
+    if not counts or any(name in mapping.constants for name in TOKEN_FIELDS):
+        return "NULL::VARCHAR"
+    given = ", ".join(_default(mapping, spec) for spec in counts)
+    status = mapping.columns.get("status")
+    given_up = "false" if status is None else f"{gateways.outcome(_value(mapping, status.path))} = 'cancelled'"
+    return f"CASE WHEN coalesce({given}, NULL) IS NULL THEN '\"missing\"' WHEN {given_up} THEN '\"partial\"' END"
 
 
 def _column(mapping: Mapping, column: str, spec: ColumnSpec) -> str:
-    found = _typed(mapping, column, _value(mapping, spec.path), spec.unit)
+    value = _value(mapping, spec.path)
+    found = _typed(mapping, column, gateways.outcome(value) if column == "status" else value, spec.unit)
     if mapping.format == "json":
         raw = f"({_place(mapping, spec.path)}::VARCHAR)"
         found = f"CASE WHEN {raw}[1] IN ('{{', '[') THEN {raw} ELSE {found} END"

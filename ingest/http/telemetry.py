@@ -26,6 +26,7 @@ _ITEMS: Final = {"traces": "spans", "metrics": "data points", "logs": "log recor
 _WHY: Final = {
     "no_usage": "carried no usage and were ignored",
     "sum_of_calls": "repeat what their calls say and were ignored",
+    "sum_of_usage": "add up usage, which spans and logs tell call by call, and were ignored",
     "no_gpu": "are of no GPU that is named and were ignored",
     "other_metric": "are of metrics that are not read and were ignored",
 }

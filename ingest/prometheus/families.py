@@ -22,7 +22,6 @@ from typing import Final, NamedTuple
 
 from ingest.gpu_families import FAMILIES as GPU
 
-
 UNCACHED: Final = "uncached_prompt_tokens"
 """No field of the contract: prompt tokens that came from no cache. With `cache_read_tokens` they are `prompt_tokens`."""
 

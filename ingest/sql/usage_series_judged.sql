@@ -1,10 +1,11 @@
 -- Dimension combinations that the session has not met are judged and normalised, once per distinct combination: defaults,
--- the tag allow-list, and a fault where a value is not sound. Reads fresh_series (JSON text of the values per series_key).
+-- the tag allow-list, and a fault where a value is not sound. What formats mark a claim of the caller's with is no tag. Reads fresh_series (JSON text of the values per series_key).
 CREATE OR REPLACE TEMP TABLE judged_series AS
 WITH texts AS (
     SELECT
         fresh.*,
-        CASE WHEN tags[1] = '{' THEN list_distinct(json_keys(tags)) ELSE [] END AS tag_keys
+        CASE WHEN tags[1] = '{' THEN list_filter(list_distinct(json_keys(tags)), lambda key: key <> getvariable('claim_mark')) ELSE [] END
+            AS tag_keys
     FROM fresh_series AS fresh
 ),
 kept AS (

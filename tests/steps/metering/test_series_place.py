@@ -102,6 +102,16 @@ def test_aliases_count_at_the_start_of_the_hour(stepped) -> None:
     assert [(row[4], row[2]) for row in found] == [("m", "d"), ("m", "d"), ("n", "d"), ("chat", "")]
 
 
+def test_a_lora_adapter_runs_where_its_base_does_for_as_long_as_the_alias_says(stepped) -> None:
+    """Requests name the adapter, deployments their base model; before and after the alias's dates it is a model of its own."""
+    aliases = (Alias(alias="search-lora", model="m", start=at("02:00"), end=at("04:00")),)
+    events = tuple(used(f"0{h}:50", model="search-lora") for h in range(1, 5))
+    facts = Facts(deployments=(Deployment(models=("m",)),), aliases=aliases, events=events)
+    found = stepped(facts, STEP, at("01:00"), at("05:00"), QUERY)
+
+    assert [(row[4], row[2]) for row in found] == [("search-lora", ""), ("m", "d"), ("m", "d"), ("search-lora", "")]
+
+
 def test_external_usage_runs_nowhere(stepped) -> None:
     """Whatever it names."""
     facts = Facts(deployments=(Deployment(),), events=(used(provider="openai", deployment="d"),))

@@ -80,6 +80,7 @@ SELECT batch_no, format AS kind, format, format AS stream, 0 AS position_start, 
     TIMESTAMP '2026-10-01 01:00' AS ingested_at, received, landed, duplicates, superseded, conflicts, rejected, skewed, 0 AS dropped_tags
 FROM (VALUES (1, 'usage', 100, 90, 4, 1, 2, 3, 5), (2, 'gpu', 50, 50, 0, 0, 0, 0, 0))
     AS batch (batch_no, format, received, landed, duplicates, superseded, conflicts, rejected, skewed);
+INSERT INTO raw.claim VALUES (1, 7);
 INSERT INTO raw.rejection BY NAME
 SELECT rejection_no, 1 AS batch_no, 'usage' AS kind, 'usage' AS format, 's' AS stream, '' AS source, rejection_no AS record, rejection_no AS line, reason,
     '' AS detail, '' AS digest, TIMESTAMP '2026-10-01 01:00' AS rejected_at

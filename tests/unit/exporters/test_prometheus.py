@@ -243,13 +243,14 @@ def test_a_fresh_ledger_shows_no_cost_and_no_verdict(
 
 
 def test_ingest_outcomes_add_up_to_what_was_received(results: Path, exposition: Exposition) -> None:
-    """No record is in two outcomes; skewed ones, which landed, are counted apart."""
+    """No record is in two outcomes; skewed ones and those with claims, which landed, are counted apart."""
     exposition.update(results)
     found = figures(exposition)
     outcomes = of(found, "apportion_ingest_events_total")
 
     assert sum(int(count) for (_, source), count in outcomes.items() if source == "usage") == 100
     assert of(found, "apportion_ingest_skewed_events_total")["usage",] == "5"
+    assert of(found, "apportion_ingest_claimed_events_total")["usage",] == "7"
     assert of(found, "apportion_ingest_rejections_total")["conflict", "usage"] == "2"
 
 

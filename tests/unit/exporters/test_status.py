@@ -20,6 +20,7 @@ TROUBLES = """
 INSERT INTO raw.batch BY NAME
 SELECT 1 AS batch_no, 'usage' AS kind, 'usage' AS format, 'f' AS stream, 0 AS position_start, 10 AS position_end, TIMESTAMP '2026-11-01' AS ingested_at,
     10 AS received, 5 AS landed, 2 AS duplicates, 1 AS superseded, 1 AS conflicts, 1 AS rejected, 3 AS skewed, 0 AS dropped_tags;
+INSERT INTO raw.claim VALUES (1, 2);
 INSERT INTO raw.rejection BY NAME
 SELECT unnest([1, 2]) AS rejection_no, 1 AS batch_no, 'usage' AS kind, 'usage' AS format, 'f' AS stream, '' AS source, 1 AS record, 1 AS line,
     unnest(['conflict', 'no_zone']) AS reason, '' AS detail, '' AS digest, TIMESTAMP '2026-11-01' AS rejected_at;
@@ -73,8 +74,8 @@ def test_a_source_of_several_kinds_is_counted_whole(tmp_path_factory):
 def test_counts_of_ingest_add_up(found):
     """Received is the sum of what became of the records, per format too; rejections have their reasons."""
     assert found["ingest"] == {
-        "received": 10, "landed": 5, "duplicates": 2, "superseded": 1, "conflicts": 1, "rejected": 1, "skewed": 3, "adds_up": True,
-        "formats": {"usage": {"received": 10, "landed": 5, "duplicates": 2, "superseded": 1, "conflicts": 1, "rejected": 1, "skewed": 3}},
+        "received": 10, "landed": 5, "duplicates": 2, "superseded": 1, "conflicts": 1, "rejected": 1, "skewed": 3, "claimed": 2, "adds_up": True,
+        "formats": {"usage": {"received": 10, "landed": 5, "duplicates": 2, "superseded": 1, "conflicts": 1, "rejected": 1, "skewed": 3, "claimed": 2}},
     }  # fmt: skip
     assert found["rejections"] == [
         {"format": "usage", "reason": "conflict", "records": 1, "replayed": 0}, {"format": "usage", "reason": "no_zone", "records": 1, "replayed": 0}]  # fmt: skip

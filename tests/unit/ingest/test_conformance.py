@@ -88,7 +88,10 @@ def page() -> str:
             " or ".join(" + ".join(shown([keys]) for keys in signature) for signature in one.signatures)
             or "nothing: it has to be named"
         )
-        lines = [f"## {one.name}", "", f"Recognised by {told}.", "", "| field | from |", "|---|---|"]
+        lines = [f"## {one.name}", "", f"Recognised by {told}.", ""]
+        if one.claims:
+            lines += [f"Callers write {shown(one.claims)}: not believed, and counted where it names who is to pay.", ""]
+        lines += ["| field | from |", "|---|---|"]
         for field in one.kind.columns:
             mark, where = cell(one, field, found[one.name])
             if mark:

@@ -211,6 +211,7 @@ def test_splitting_a_batch_changes_nothing(desk: Desk, monkeypatch: pytest.Monke
         "rejected": 2,
         "skewed": 0,
         "dropped_tags": 0,
+        "claimed": 0,
         "rejections": {"malformed": 1, "negative": 1},
     }
 

@@ -461,3 +461,35 @@ def test_engine_samples_come_from_any_table(desk: Desk) -> None:
         ("b", None, None, None, None, 0),
     ]
     assert desk.rejections("reason") == ["wrong_type"]
+
+
+@pytest.mark.parametrize(
+    ("more", "known"),
+    [
+        ("", ["reported", "missing"]),
+        ('constants.usage_quality = "estimated"', ["estimated", "estimated"]),
+        ('columns.cache_read_tokens = { column = "z", default = 0 }', ["reported", "reported"]),
+    ],
+)
+def test_counts_that_a_record_lacks_are_missing(desk: Desk, more: str, known: list[str]) -> None:
+    """None of the mapped counts is there: unknown, and not 0, unless a default or the mapping itself says otherwise."""
+    mapping = f'{BASE}columns.model = "m"\ncolumns.output_tokens = "o"\n{more}'
+    read(desk, mapping, "at,m,o,z", f"{AT},m,1,", f"{AT},m,,")
+
+    assert desk.events("output_tokens") == [1, 0]
+    assert desk.events("usage_quality") == known
+
+
+def test_a_status_may_be_one_of_http(desk: Desk) -> None:
+    """Words stay words; 0 is a client that left before there was an answer."""
+    said = ["success", "cancelled", "200", "0", "499", "503", "odd"]
+    read(
+        desk,
+        BASE + 'columns = { model = "m", output_tokens = "o", status = "s" }',
+        "at,m,o,s",
+        *(f"{AT},m,1,{one}" for one in said),
+    )
+
+    assert desk.events("status") == ["success", "cancelled", "success", "cancelled", "cancelled", "failed"]
+    assert desk.events("usage_quality") == ["reported", "partial", "reported", "partial", "partial", "reported"]
+    assert desk.rejections("reason") == ["unknown_value"]

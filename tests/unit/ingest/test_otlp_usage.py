@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.formats.otlp_usage import WANTED
+from ingest.formats.otlp_names import WANTED
 from tests.frozen import FrozenClock
 from tests.shared_data import shared
 from tests.unit.ingest.desk import Desk
@@ -226,7 +226,8 @@ def test_client_gateway_and_engine_tell_of_one_call(desk: Desk) -> None:
     ("said", "reason"),
     [
         ({"http.request.method": "POST"}, "no_usage"),
-        ({"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}, "no_usage"),
+        ({"gen_ai.operation.name": "invoke_agent", "gen_ai.request.model": "m"}, "no_usage"),
+        ({"gen_ai.operation.name": "chat"}, "no_usage"),
         (CALL | {"gen_ai.operation.name": "invoke_agent"}, "sum_of_calls"),
         (CALL | {"gen_ai.operation.name": "execute_tool"}, "sum_of_calls"),
     ],
