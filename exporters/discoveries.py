@@ -83,6 +83,11 @@ _ADVICE: Final[Mapping[str, Advice]] = {
         said="{subject} sends sampled spans, which are never billed from",
         remedy="let this pipeline keep every span (OTEL_TRACES_SAMPLER=always_on, and no sampling in the collector)",
     ),
+    "claimed_identity": Advice(
+        unit="events",
+        said="callers write into requests who is to pay, as {subject} repeats",
+        remedy="nothing has to be done: it is not believed. Whose key it is decides; give teams keys of their own",
+    ),
     "dropped_tags": Advice(
         unit="tags",
         said="{subject} carries tags that are not on the allow-list",

@@ -77,6 +77,13 @@ FROM (
     CROSS JOIN newest
     WHERE dropped_tags > 0 AND ingested_at > newest.charge_period_start - INTERVAL 7 DAY
     GROUP BY format
+    UNION ALL
+    SELECT 'claimed_identity', format, '', sum(events), sum(landed)
+    FROM raw.claim
+    CROSS JOIN newest
+    JOIN raw.batch USING (batch_no)
+    WHERE ingested_at > newest.charge_period_start - INTERVAL 7 DAY
+    GROUP BY format
 )
 WHERE affected > 0;
 COMMENT ON VIEW export.discoveries IS 'what an operator should look at; affected of total are tokens, events or hours by finding; total NULL is unknown';
