@@ -10,8 +10,10 @@ OVER_EVENTS: Final = "metering.placed_usage_hourly"
 """The step that reads the events: the only one whose input grows with the traffic and not with the fleet."""
 
 _ORDER: Final = (
+    "metering.engine_usage_hourly",
     "metering.series_place",
     OVER_EVENTS,
+    "metering.reconciliation_hourly",
     "metering.origin_charge_hourly",
     "metering.gpu_activity_hourly",
     "metering.deployment_cost_hourly",

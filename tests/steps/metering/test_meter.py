@@ -194,5 +194,5 @@ def test_every_step_is_recorded_with_its_span(ledger, clock) -> None:
     meter(ledger, clock, settle=nothing)
 
     assert session.rows("SELECT period_start, COUNT(*) FROM ledger.step_run GROUP BY ALL ORDER BY ALL") == [
-        (moment(START), 8), (moment(START + 2 * HOUR), 8),
+        (moment(START), 10), (moment(START + 2 * HOUR), 10),
     ]  # fmt: skip
