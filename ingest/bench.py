@@ -6,7 +6,7 @@ Preparing one costs more than landing a small file, so whoever lands many keeps 
 from __future__ import annotations
 
 from apportion.ledger.connection import Ledger, Session
-from ingest.kinds import USAGE, Kind
+from ingest.kinds import Kind
 from ingest.rules import Rules
 from ingest.spool import Spool
 
@@ -39,7 +39,7 @@ class Bench:
         """Define how records are decoded, and forget combinations that were judged by other rules."""
         believed = (rules.tags, rules.sources)
         if self._believed is None:
-            for kind in {USAGE.name: USAGE, self.kind.name: self.kind}.values():  # samples share the macros of usage
+            for kind in (*self.kind.borrows, self.kind):
                 self.session.do(kind.sql("decoded"))
                 self.session.do(kind.sql("faults"))
             self.session.do(

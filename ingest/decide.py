@@ -113,7 +113,7 @@ def _take(bench: Bench) -> None:
     if not session.do(kind.sql("fresh")):
         return
     session.do(kind.sql("series_judged"))
-    if kind.name == "usage":
+    if kind.names_models:
         models = session.rows("SELECT DISTINCT model FROM judged_series WHERE fault IS NULL")
         dictionary.numbers(session, "book.model", [row[0] for row in models])
     session.do(kind.sql("series"))

@@ -174,7 +174,7 @@ class Lander:
         outcome.rejections.update(rejection.reason for rejection in rejections if rejection.reason != "conflict")
         outcome.rejected = outcome.rejections.total()
         outcome.received += outcome.rejected
-        if self._kind.name == "usage":
+        if self._kind.tagged:
             outcome.dropped_tags = journal.dropped_tags(session)
         if self._replacing:
             judged_again(session, self._replacing, rejections)

@@ -33,7 +33,11 @@ _SHOWN_MAX = 400
 _ANSWER = "response"
 """Where gateways keep the provider's own answer, which is a record of another format if it stands alone."""
 _NOT, _INSIDE, _ITSELF = range(3)
-_REQUIRED = {"usage": ("event_id", "source", "occurred_at", "model"), "gpu": ("sampled_at", "gpu_uuid", "gpu", "node")}
+_REQUIRED = {
+    "usage": ("event_id", "source", "occurred_at", "model"),
+    "gpu": ("sampled_at", "gpu_uuid", "gpu", "node"),
+    "engine": ("sampled_at", "instance"),
+}
 """Canonical fields that every record of a kind has."""
 
 

@@ -98,7 +98,7 @@ def _ingest(parser: argparse.ArgumentParser) -> None:
         "--format",
         default="usage",
         metavar="NAME",
-        help="usage, gpu, a known system such as litellm or kong, the name of a [[sources]] mapping, or auto: told by the first "
+        help="usage, gpu, engine, a known system such as litellm or kong, the name of a [[sources]] mapping, or auto: told by the first "
         "records (default: usage)",
     )
     parser.add_argument("--replay-rejections", action="store_true", help="try the quarantined records again")

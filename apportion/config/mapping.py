@@ -9,11 +9,11 @@ from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["usage", "gpu"]
+Kind = Literal["usage", "gpu", "engine"]
 Format = Literal["csv", "json"]
-FieldType = Literal["text", "integer", "milliseconds", "ratio", "bytes", "watts", "joules"]
+FieldType = Literal["text", "integer", "milliseconds", "ratio", "bytes", "watts", "joules", "seconds", "time"]
 
-KINDS: Final[tuple[Kind, ...]] = ("usage", "gpu")
+KINDS: Final[tuple[Kind, ...]] = ("usage", "gpu", "engine")
 FORMATS: Final[tuple[Format, ...]] = ("csv", "json")
 NATIVE_NAMES: Final = (
     *KINDS,
@@ -78,7 +78,51 @@ GPU_FIELDS: Final[Dictionary[str, FieldType]] = {
     "power_watts": "watts",
     "energy_joules": "joules",
 }
-TIME_FIELD: Final[Dictionary[Kind, str]] = {"usage": "occurred_at", "gpu": "sampled_at"}
+ENGINE_FIELDS: Final[Dictionary[str, FieldType]] = {
+    **dict.fromkeys(
+        (
+            "instance",
+            "engine",
+            "model",
+            "software",
+            "cluster",
+            "node",
+            "deployment",
+            "namespace",
+            "pod",
+            "replica",
+        ),
+        "text",
+    ),
+    "started_at": "time",
+    **dict.fromkeys(
+        (
+            "prompt_tokens",
+            "cache_read_tokens",
+            "output_tokens",
+            "requests",
+            "aborted_requests",
+            "estimated_flops",
+            "estimated_bytes",
+            "requests_running",
+            "requests_waiting",
+        ),
+        "integer",
+    ),
+    **dict.fromkeys(("prefill_seconds", "decode_seconds", "idle_seconds"), "seconds"),
+    "kv_cache_ratio": "ratio",
+}
+FIELDS: Final[Dictionary[Kind, Dictionary[str, FieldType]]] = {
+    "usage": USAGE_FIELDS,
+    "gpu": GPU_FIELDS,
+    "engine": ENGINE_FIELDS,
+}
+TIME_FIELD: Final[Dictionary[Kind, str]] = {"usage": "occurred_at", "gpu": "sampled_at", "engine": "sampled_at"}
+DEVICE_FIELD: Final[Dictionary[Kind, str]] = {"gpu": "gpu_uuid", "engine": "instance"}
+"""Of kinds that are samples: the field that names what was sampled."""
+
+EPOCHS: Final = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
+ISO: Final = "iso"
 
 UNITS: Final[Dictionary[FieldType, tuple[str, ...]]] = {
     "text": (),
@@ -88,6 +132,8 @@ UNITS: Final[Dictionary[FieldType, tuple[str, ...]]] = {
     "bytes": ("bytes", "mib"),
     "watts": ("watts", "milliwatts"),
     "joules": ("joules", "millijoules", "microjoules", "kilowatt_hours"),
+    "seconds": ("s", "ms", "us"),
+    "time": (ISO, *EPOCHS),
 }
 """Units a field may come in; the first is the canonical one."""
 
@@ -97,13 +143,10 @@ WORDS: Final[Dictionary[str, tuple[str, ...]]] = {
 }
 """Fields with a closed set of words."""
 
-EPOCHS: Final = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
-ISO: Final = "iso"
-
 
 def fields_of(kind: Kind) -> Dictionary[str, FieldType]:
     """Canonical fields of a kind, but for its time and its tags."""
-    return USAGE_FIELDS if kind == "usage" else GPU_FIELDS
+    return FIELDS[kind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

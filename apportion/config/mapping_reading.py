@@ -135,8 +135,8 @@ def _minus(
 
 def _complete(table: Table, made: Mapping, given: set[str]) -> None:
     """What a usable mapping needs; `given` are fields written at all, so that a wrong one is not called missing too."""
-    if made.kind == "gpu":
-        _complete_gpu(table, given)
+    if made.kind in mapping.DEVICE_FIELD:
+        _complete_samples(table, made.kind, given)
         return
     if "model" not in given:
         table.wrong("columns.model", 'is missing; map it, or write constants = { model = "NAME" }')
@@ -148,12 +148,13 @@ def _complete(table: Table, made: Mapping, given: set[str]) -> None:
         table.wrong("columns", f"map no tokens; map at least one of {listed(mapping.TOKEN_FIELDS)}")
 
 
-def _complete_gpu(table: Table, given: set[str]) -> None:
+def _complete_samples(table: Table, kind: Kind, given: set[str]) -> None:
     for key in ("event_id", "tags", "minus"):
         if table.has(key):
             table.wrong(key, 'is only for kind = "usage"; remove it')
-    if "gpu_uuid" not in given:
-        table.wrong("columns.gpu_uuid", 'is missing; map it, or write constants = { gpu_uuid = "NAME" } for one GPU')
-    measured = [field for field, kind in mapping.GPU_FIELDS.items() if kind != "text"]
+    device = mapping.DEVICE_FIELD[kind]
+    if device not in given:
+        table.wrong(f"columns.{device}", f'is missing; map it, or write constants = {{ {device} = "NAME" }} for one of them')
+    measured = [field for field, type_ in mapping.fields_of(kind).items() if type_ not in {"text", "time"}]
     if not given & set(measured):
         table.wrong("columns", f"map no measurement; map at least one of {listed(measured)}")

@@ -72,6 +72,8 @@ def canonical(field: str, kind: FieldType, given: object) -> str:
             msg = f"is {written!r}; write one of {listed(mapping.WORDS[field])}"
             raise ValueError(msg)
         return written
+    if kind == "time":
+        return values.instant(given).isoformat()
     number = values.exact(given, 0 if kind in {"integer", "bytes"} else 9)
     if kind == "ratio" and number > 1:
         msg = f"is {number}; write a ratio from 0 to 1"

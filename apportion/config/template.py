@@ -147,7 +147,7 @@ chargeback_dir = "chargeback"
 #                                      # of TLS, as PEM: ca_file, certificate_file, key_file; the system's unless said
 
 # [[sources]]                          # files that grow and rotate
-# name = "engine"
+# name = "engine-log"
 # collector = "files"
 # paths = ["/var/log/engine/*.jsonl"]  # relative ones are beside this file
 # poll_seconds = 5                     # between two looks
@@ -159,7 +159,7 @@ chargeback_dir = "chargeback"
 
 # [[sources]]
 # name = "gateway"
-# kind = "usage"                       # gpu
+# kind = "usage"                       # gpu | engine
 # format = "csv"                       # json: NDJSON or one array, with paths such as "usage.prompt_tokens"
 # time = { column = "TIMESTAMP", format = "%Y-%m-%d %H:%M:%S.%f", zone = "UTC" }
 # columns.principal = "Key"

@@ -34,6 +34,7 @@ _FACTORS = {
     "microjoules": "0.000001",
     "kilowatt_hours": "3600000",
 }
+_OF_SECONDS = {"": "1", "s": "1", "ms": "0.001", "us": "0.000001"}
 _TICKS = {"epoch_s": "1000000", "epoch_ms": "1000", "epoch_us": "1", "epoch_ns": "0.001"}
 _YEAR_1_US, _YEAR_10000_US = -62_135_596_800_000_000, 253_402_300_800_000_000
 
@@ -72,7 +73,7 @@ def difference(whole: str, parts: Sequence[str]) -> str:
 def number(value: str, unit: str, kind: FieldType) -> str:
     """A measurement in its canonical unit, exact in decimal; one that is too large for any unit goes on as it stands."""
     digits, scale = (32, 28) if kind == "ratio" else (30, 12)
-    factor = _FACTORS[unit]
+    factor = (_OF_SECONDS if kind == "seconds" else _FACTORS)[unit]
     decimals = len(factor.partition(".")[2])
     amount = f"(TRY_CAST(trim({value}) AS DECIMAL({digits}, {scale})) * {factor}::DECIMAL({4 if kind == 'ratio' else 8}, {decimals}))"
     shown = f"{amount}::DECIMAL(38, 0)::VARCHAR" if kind == "bytes" else f"{amount}::VARCHAR"

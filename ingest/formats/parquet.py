@@ -11,7 +11,7 @@ from apportion.domain.errors import InputError, LedgerError
 from apportion.ledger.connection import Session
 from ingest.format import Cut, Ending
 from ingest.formats import redaction
-from ingest.kinds import COUNTS, Kind
+from ingest.kinds import Kind
 from ingest.slices import Record
 
 
@@ -97,9 +97,9 @@ class Parquet:
             return f"to_json(strftime({column}, '%Y-%m-%dT%H:%M:%S.%fZ'))"
         if kind == "VARCHAR" and column == "tags":
             return "CASE WHEN json_valid(tags) THEN tags::JSON ELSE to_json(tags) END"
-        if column in COUNTS and re.match(r"DECIMAL|DOUBLE|FLOAT", kind):
+        if column in self.kind.counts and re.match(r"DECIMAL|DOUBLE|FLOAT", kind):
             # Data frames make counts with gaps fractions; those that are whole are believed.
-            whole = f"TRY_CAST({column} AS BIGINT)"
+            whole = f"TRY_CAST({column} AS HUGEINT)"
             return f"CASE WHEN {column} = {whole} THEN to_json({whole}) ELSE to_json({column}) END"
         if kind.startswith("DECIMAL"):
             return f"CASE WHEN {column} IS NOT NULL THEN {column}::VARCHAR::JSON END"
@@ -127,9 +127,10 @@ def inspect(session: Session, kind: Kind, path: Path, shown: Path) -> tuple[Parq
     if required:
         msg = f"{shown}: no column named {', '.join(sorted(required))}; rename the columns, or write canonical NDJSON."
         raise InputError(msg)
-    if re.fullmatch(r"TIMESTAMP(_S|_MS|_NS)?|DATE", present[kind.time]):
-        msg = f"{shown}: {kind.time} has no zone; write it as TIMESTAMP WITH TIME ZONE (isAdjustedToUTC), or as RFC 3339 text."
-        raise InputError(msg)
+    for column in sorted(kind.times & set(present)):
+        if re.fullmatch(r"TIMESTAMP(_S|_MS|_NS)?|DATE", present[column]):
+            msg = f"{shown}: {column} has no zone; write it as TIMESTAMP WITH TIME ZONE (isAdjustedToUTC), or as RFC 3339 text."
+            raise InputError(msg)
     return Parquet(name=kind.name, kind=kind, present=present), int(rows)
 
 

@@ -5,7 +5,7 @@ Source columns reach SQL by their number only, and every name and text as a lite
 
 from __future__ import annotations
 
-from apportion.config.mapping import ColumnSpec, Mapping, fields_of
+from apportion.config.mapping import ISO, ColumnSpec, Mapping, TimeSpec, fields_of
 from ingest.formats import conversions as to
 from ingest.kinds import KINDS
 
@@ -91,6 +91,8 @@ def _typed(mapping: Mapping, column: str, value: str, unit: str | None) -> str:
         return to.quoted(value)
     if kind == "integer":
         return to.integer(value)
+    if kind == "time":
+        return to.time(value, TimeSpec(column=column, path=(), format=unit or ISO, zone=None))
     return to.number(value, unit or "", kind)
 
 

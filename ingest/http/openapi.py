@@ -20,12 +20,15 @@ _TYPES: Final[dict[FieldType, dict[str, Any]]] = {
     "bytes": {"type": "number", "minimum": 0},
     "watts": {"type": "number", "minimum": 0},
     "joules": {"type": "number", "minimum": 0},
+    "seconds": {"type": "number", "minimum": 0},
+    "time": {"type": "string", "format": "date-time"},
 }
 _REQUIRED: Final = {
     "usage": ["event_id", "source", "occurred_at", "model"],
     "gpu": ["sampled_at", "gpu_uuid"],
+    "engine": ["sampled_at", "instance"],
 }
-_NAMES: Final = {"usage": "UsageEvent", "gpu": "GpuSample"}
+_NAMES: Final = {"usage": "UsageEvent", "gpu": "GpuSample", "engine": "EngineSample"}
 _REFUSALS: Final = {
     "400": "The body or a header cannot be read; nothing of it was kept.",
     "401": "No token, or one that is not known.",

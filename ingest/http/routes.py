@@ -31,6 +31,7 @@ class Route:
 ROUTES: Final = (
     Route(path="/v1/usage", format="usage", summary="Usage events"),
     Route(path="/v1/samples", format="gpu", summary="GPU samples"),
+    Route(path="/v1/engine", format="engine", summary="Samples of serving engines"),
     Route(path="/v1/litellm", format="litellm", summary="What LiteLLM's generic_api callback sends"),
     Route(path=RECORDS, summary="Records in any format that explains itself, by its name"),
     Route(path="/v1/traces", signal="traces", summary="OTLP traces"),

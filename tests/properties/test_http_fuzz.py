@@ -24,7 +24,7 @@ from ingest.http.limits import Hold, Room
 from ingest.http.routes import ROUTES
 from ingest.kinds import KINDS, USAGE
 from tests.frozen import FrozenClock
-from tests.unit.ingest.desk import NOON, event, lines, sample
+from tests.unit.ingest.desk import NOON, engine_sample, event, lines, sample
 from tests.unit.ingest.door import TOKEN, Door, opened
 
 FORMAT = Ndjson("usage", USAGE)
@@ -198,6 +198,7 @@ def test_the_document_describes_what_ingest_reads() -> None:
 
     assert list(schemas["UsageEvent"]["properties"]) == list(KINDS["usage"].columns)
     assert list(schemas["GpuSample"]["properties"]) == list(KINDS["gpu"].columns)
+    assert list(schemas["EngineSample"]["properties"]) == list(KINDS["engine"].columns)
     assert [path for path in found["paths"] if path != "/openapi.json"] == [route.path for route in ROUTES]
 
 
@@ -207,6 +208,7 @@ def test_what_the_document_requires_is_required(door: Door) -> None:
     for path, name, record in (
         ("/v1/usage", "UsageEvent", event("required")),
         ("/v1/samples", "GpuSample", sample(gpu_uuid="GPU-required")),
+        ("/v1/engine", "EngineSample", engine_sample(instance="required")),
     ):
         least = {field: record[field] for field in schemas[name]["required"]}
         assert door.post(path, [least]).said["accepted"] == 1

@@ -32,7 +32,7 @@ def test_every_suggestion_in_a_comment_is_valid(tmp_path: Path, monkeypatch: pyt
     assert [(source.name, source.collector) for source in read.sources] == [
         ("proxy", "http"),
         ("usage-topic", "kafka"),
-        ("engine", "files"),
+        ("engine-log", "files"),
         ("gateway", ""),
     ]
     assert list(read.mappings) == ["gateway"]

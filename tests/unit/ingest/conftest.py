@@ -19,6 +19,7 @@ TABLES = (
     "superseded_event",
     "skewed_event",
     "gpu_sample",
+    "engine_sample",
     "rejection",
     "stream_position",
     "dirty_hour",

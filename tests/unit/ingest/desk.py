@@ -47,6 +47,12 @@ def sample(at: str = "2026-10-15T11:00:00Z", **fields: object) -> dict[str, Any]
     return {name: value for name, value in {**base, **fields}.items() if value is not None}
 
 
+def engine_sample(at: str = "2026-10-15T11:00:00Z", **fields: object) -> dict[str, Any]:
+    """A sound engine sample; fields given as None are left out."""
+    base = {"sampled_at": at, "instance": "10.0.0.5:8000", "model": "llama", "software": "vllm", "output_tokens": 100}
+    return {name: value for name, value in {**base, **fields}.items() if value is not None}
+
+
 def lines(records: Iterable[Mapping[str, Any] | bytes | str]) -> bytes:
     """Records as NDJSON; bytes and texts are lines as they stand."""
     return b"".join(
@@ -120,6 +126,10 @@ class Desk:
     def samples(self, *columns: str) -> list[Any]:
         """GPU samples, ordered by device and time."""
         return self._rows(_SAMPLES, columns)
+
+    def engines(self, *columns: str) -> list[Any]:
+        """Engine samples, ordered by engine and time."""
+        return self._rows(_ENGINES, columns)
 
     def rejections(self, *columns: str) -> list[Any]:
         """The quarantine, in the order it was filled."""
@@ -196,6 +206,18 @@ SELECT device.gpu_uuid, device.mig_profile, strftime(gpu.sampled_at, '%Y-%m-%dT%
 FROM raw.gpu_sample AS gpu
 JOIN raw.gpu_device AS device USING (device_no)
 JOIN raw.gpu_series AS series ON series.gpu_series_no = gpu.gpu_series_no AND series.device_no = gpu.device_no
+ORDER BY ALL
+"""
+
+_ENGINES = """
+SELECT known.instance, known.engine, model.model_id AS model, strftime(reading.sampled_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS sampled_at,
+    series.software, series.cluster, series.node, series.deployment, series.namespace, series.pod, series.replica,
+    strftime(reading.started_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS started_at,
+    reading.* EXCLUDE (sampled_at, engine_no, engine_series_no, started_at, batch_no)
+FROM raw.engine_sample AS reading
+JOIN raw.engine AS known USING (engine_no)
+JOIN book.model AS model USING (model_no)
+JOIN raw.engine_series AS series ON series.engine_series_no = reading.engine_series_no AND series.engine_no = reading.engine_no
 ORDER BY ALL
 """
 

@@ -14,7 +14,7 @@ HEAD = """\
 # Formats: what each says of a canonical field
 
 Written by `make golden` from the formats' own declarations: change those, not this page. What no format says stays unknown, or
-takes the contract's default. Token counts are disjoint here, whatever they are there. `usage` and `gpu` are the canonical
+takes the contract's default. Token counts are disjoint here, whatever they are there. `usage`, `gpu` and `engine` are the canonical
 records themselves, by the fields of the contract; OTLP is decoded by `otlp_*.py`; any other CSV or JSON a `[[sources]]` mapping
 describes. `apportion ingest --format auto` recognises a file by the keys that are given for each.
 

@@ -19,7 +19,7 @@ from ingest.http.limits import Room
 from ingest.land import Lander
 from ingest.slices import RECORD_BYTES_MAX
 from tests.frozen import FrozenClock
-from tests.unit.ingest.desk import NOON, RULES, event, lines, sample
+from tests.unit.ingest.desk import NOON, RULES, engine_sample, event, lines, sample
 from tests.unit.ingest.door import TOKEN, Door, opened
 
 CLEAN = {"conflicts": 0, "duplicates": 0, "rejected": 0, "rejections": [], "rejections_omitted": 0, "superseded": 0}
@@ -97,6 +97,16 @@ def test_gpu_samples_are_taken(door: Door, path: str) -> None:
 
     assert reply.said == {**CLEAN, "received": 1, "accepted": 1}
     assert door.ledger.session().value("SELECT count(*) FROM raw.gpu_sample") == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/engine", "/v1/records/engine"])
+def test_engine_samples_are_taken(door: Door, path: str) -> None:
+    """By their own endpoint, or by the name of their format."""
+    reply = door.post(path, [engine_sample(), engine_sample(output_tokens=-1)])
+
+    assert (reply.said["received"], reply.said["accepted"], reply.said["rejected"]) == (2, 1, 1)
+    assert reply.said["rejections"][0]["reason"] == "negative"
+    assert door.ledger.session().value("SELECT count(*) FROM raw.engine_sample") == 1
 
 
 def test_an_empty_body_is_nothing(door: Door) -> None:

@@ -430,3 +430,34 @@ def test_a_json_array_through_a_mapping(desk: Desk) -> None:
     outcome = desk.read(desk.file(json.dumps([document("a"), document("b")], indent=1).encode()), "j")
 
     assert (outcome.landed, desk.events("event_id")) == (2, ["a", "b"])
+
+
+ENGINE = """
+[[sources]]
+name = "counters"
+kind = "engine"
+format = "csv"
+time = { column = "at", format = "iso" }
+constants = { software = "other" }
+columns = { instance = "i", output_tokens = "o", started_at = { column = "s", unit = "epoch_s" }, kv_cache_ratio = { column = "k", unit = "percent" }, \
+prefill_seconds = { column = "p", unit = "ms" }, decode_seconds = { column = "d", default = "0" } }
+""".replace("\\\n", "")
+
+
+def test_engine_samples_come_from_any_table(desk: Desk) -> None:
+    """Seconds in their units, a start as an epoch, a ratio in percent; what is empty is unknown, or the default."""
+    read(
+        desk,
+        ENGINE,
+        "i,o,s,k,p,d,at",
+        f"a,12.0,1760000000.25,12.5,1234.5675,2.0000005,{AT}",
+        f"b,,,,,,{AT}",
+        f"c,1.2e+06,,,,,{AT}",
+        form="counters",
+    )
+
+    assert desk.engines("instance", "output_tokens", "started_at", "kv_cache_ppm", "prefill_us", "decode_us") == [
+        ("a", 12, "2025-10-09T08:53:20.250000Z", 125_000, 1_234_568, 2_000_000),
+        ("b", None, None, None, None, 0),
+    ]
+    assert desk.rejections("reason") == ["wrong_type"]

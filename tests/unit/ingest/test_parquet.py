@@ -220,3 +220,26 @@ def test_gpu_samples_come_as_parquet_too(desk: Desk) -> None:
 
     assert desk.read(path, "gpu").landed == 1
     assert desk.samples("active_ppm", "power_milliwatts", "memory_used_bytes") == [(500_000, 81_559_000, 5)]
+
+
+def test_engine_samples_come_as_parquet_too(desk: Desk) -> None:
+    """Data frames make floats of counters with gaps; whole ones are believed, also beyond 64 bits."""
+    path = write(
+        desk,
+        f"SELECT 'E' AS instance, {AT} AS sampled_at, {AT} AS started_at, 12::DOUBLE AS output_tokens, 1e22::DOUBLE AS estimated_flops, "
+        "0.25 AS prefill_seconds UNION ALL SELECT 'F', "
+        f"{AT}, NULL, 12.5, NULL, NULL",
+    )
+
+    assert (desk.read(path, "engine").landed, desk.rejections("reason")) == (1, ["wrong_type"])
+    assert desk.engines("started_at", "output_tokens", "estimated_flops", "prefill_us") == [
+        ("2026-10-15T11:00:00.000000Z", 12, 10**22, 250_000)
+    ]
+
+
+def test_a_start_without_a_zone_is_refused(desk: Desk) -> None:
+    """Every time of a record needs its zone, not only the one that places it."""
+    path = write(desk, f"SELECT 'E' AS instance, {AT} AS sampled_at, TIMESTAMP '2026-10-15 11:00:00' AS started_at")
+
+    with pytest.raises(InputError, match="started_at has no zone"):
+        desk.read(path, "engine")

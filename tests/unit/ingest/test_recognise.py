@@ -19,7 +19,7 @@ from ingest.formats.mapped import Mapped
 from ingest.formats.native import Native
 from ingest.recognise import recognise
 from tests.shared_data import shared
-from tests.unit.ingest.desk import CONFIG, event, lines, sample
+from tests.unit.ingest.desk import CONFIG, engine_sample, event, lines, sample
 
 SAMPLES = {
     "apisix_llm_log.jsonl": "apisix",
@@ -109,7 +109,7 @@ def test_every_known_system_is_recognised_by_something() -> None:
     assert (unsaid, loose) == ([], [])
 
 
-@pytest.mark.parametrize(("record", "name"), [(event(), "usage"), (sample(), "gpu")])
+@pytest.mark.parametrize(("record", "name"), [(event(), "usage"), (sample(), "gpu"), (engine_sample(), "engine")])
 def test_canonical_records_are_recognised(tmp_path: Path, record: dict[str, Any], name: str) -> None:
     """As lines, as one array, compressed, with a byte order mark, and after lines that are none."""
     known = formats(tmp_path)
@@ -125,7 +125,7 @@ def test_a_csv_is_recognised_by_its_header(tmp_path: Path) -> None:
     known = formats(tmp_path, TABLE)
 
     assert told(written(tmp_path, b"o,x,id,at,m\n1,2,3,4,5\n"), known) == "sheet"
-    with pytest.raises(UsageError, match=r"looks like none of usage, gpu, .*sheet; .* Its columns: at, id, m\."):
+    with pytest.raises(UsageError, match=r"looks like none of usage, gpu, engine, .*sheet; .* Its columns: at, id, m\."):
         recognise(written(tmp_path, b"id,at,m\n"), known)
 
 
@@ -154,7 +154,7 @@ def test_what_fits_no_format_is_refused_with_its_keys(tmp_path: Path) -> None:
     """The keys are shown, never a value, and nothing that a terminal would obey."""
     known = formats(tmp_path)
 
-    with pytest.raises(UsageError, match=r"looks like none of usage, gpu, litellm.* Its keys: a\?b, c\.") as raised:
+    with pytest.raises(UsageError, match=r"looks like none of usage, gpu, engine, litellm.* Its keys: a\?b, c\.") as raised:
         recognise(written(tmp_path, lines([{"a\x1bb": "secret", "c": 1}])), known)
     assert "secret" not in str(raised.value)
     with pytest.raises(UsageError, match="no JSON objects, one per line"):
@@ -182,13 +182,14 @@ def test_a_file_that_is_not_there_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_parquet_is_recognised_by_its_columns(tmp_path: Path) -> None:
-    """Parquet holds canonical records of one of the two kinds."""
+    """Parquet holds canonical records of one kind."""
     known = formats(tmp_path)
-    for name, records in (("usage", [event()]), ("gpu", [sample()]), ("other", [{"x": 1}])):
+    kinds = {"usage": event(), "gpu": sample(), "engine": engine_sample()}
+    for name, records in (*((name, [record]) for name, record in kinds.items()), ("other", [{"x": 1}])):
         source = written(tmp_path, lines(records), f"{name}.json")
         duckdb.sql(f"COPY (FROM read_json('{source}')) TO '{tmp_path / name}' (FORMAT parquet)")
 
-    assert [told(tmp_path / name, known) for name in ("usage", "gpu")] == ["usage", "gpu"]
+    assert [told(tmp_path / name, known) for name in kinds] == list(kinds)
     with pytest.raises(UsageError, match="looks like none of"):
         recognise(tmp_path / "other", known)
 
@@ -199,6 +200,7 @@ def test_ingest_says_what_it_recognised_and_lands_it(tmp_path: Path, capsys: pyt
     files = [
         written(tmp_path, lines([event()]), "u"),
         written(tmp_path, lines([sample()]), "g"),
+        written(tmp_path, lines([engine_sample()]), "s"),
         written(tmp_path, b"", "e"),
     ]
     names = [str(path) for path in files]
@@ -206,8 +208,8 @@ def test_ingest_says_what_it_recognised_and_lands_it(tmp_path: Path, capsys: pyt
     out = " ".join(capsys.readouterr().out.split())
 
     assert code == 0
-    assert "2 received = 2 landed" in out
-    for path, said in zip(names, ("read as usage.", "read as gpu.", "is empty."), strict=True):
+    assert "3 received = 3 landed" in out
+    for path, said in zip(names, ("read as usage.", "read as gpu.", "read as engine.", "is empty."), strict=True):
         assert f"note {path}: {said}".replace(" ", "") in out.replace(" ", "")
 
 
