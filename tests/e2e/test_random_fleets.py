@@ -32,9 +32,12 @@ def test_order_repetition_and_slices_of_input_change_nothing(tmp_path: Path, see
     half = len(mixed.events) // 2
     with product.opened(tmp_path, document, trace.end) as pipeline:
         pipeline.ingest([product.write_lines(tmp_path / "second.ndjson", mixed.events[half:])], "usage")
+        pipeline.ingest([product.write_lines(tmp_path / "odd.ndjson", mixed.readings[1::2])], "engine")
         pipeline.meter()
         pipeline.ingest([product.write_lines(tmp_path / "first.ndjson", mixed.events[:half])], "usage")
         pipeline.ingest([product.write_lines(tmp_path / "gpu.ndjson", mixed.samples)], "gpu")
+        pipeline.meter()
+        pipeline.ingest([product.write_lines(tmp_path / "even.ndjson", mixed.readings[::2])], "engine")
         pipeline.meter()
         charges = agrees(pipeline, document, trace)
         again = pipeline.ingest([product.write_lines(tmp_path / "again.ndjson", trace.events)], "usage").outcome
