@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of record.

@@ -154,7 +154,9 @@ def _complete_samples(table: Table, kind: Kind, given: set[str]) -> None:
             table.wrong(key, 'is only for kind = "usage"; remove it')
     device = mapping.DEVICE_FIELD[kind]
     if device not in given:
-        table.wrong(f"columns.{device}", f'is missing; map it, or write constants = {{ {device} = "NAME" }} for one of them')
+        table.wrong(
+            f"columns.{device}", f'is missing; map it, or write constants = {{ {device} = "NAME" }} for one of them'
+        )
     measured = [field for field, type_ in mapping.fields_of(kind).items() if type_ not in {"text", "time"}]
     if not given & set(measured):
         table.wrong("columns", f"map no measurement; map at least one of {listed(measured)}")

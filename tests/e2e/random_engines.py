@@ -13,11 +13,13 @@ TOKENS = ("prompt_tokens", "cache_read_tokens", "output_tokens", "requests", "ab
 SECONDS = ("prefill_seconds", "decode_seconds", "idle_seconds")
 
 
-def readings(random: Random, document: Mapping[str, Any], models: tuple[str, ...], start: datetime, end: datetime) -> list[Reading]:
-    """Readings of up to two pods of each deployment, from a day and more before the fleet's first hour to its last."""
+def readings(
+    random: Random, document: Mapping[str, Any], models: tuple[str, ...], start: datetime, end: datetime
+) -> list[Reading]:
+    """Readings of up to three pods of each deployment, from a day and more before the fleet's first hour to its last."""
     found: list[Reading] = []
     for row in {row["id"]: row for row in document["deployments"]}.values():
-        for pod in range(random.randint(0, 2)):
+        for pod in range(random.randint(0, 3)):
             found += _pod(random, row, f"{row['id']}-{pod}", models, start, end)
     return found
 
@@ -33,9 +35,11 @@ def _pod(
         engine["engine"] = "1"
     at = began = start - timedelta(microseconds=random.randrange(1, 26 * 3600 * 10**6))
     values = dict.fromkeys(told, 0)
-    knows_start, most = random.random() < 0.6, random.choice([10, 10**4, 10**9])
+    knows_start, most = random.random() < 0.6, random.choice([10, 10**9, 10**11])
     while True:
-        at += timedelta(microseconds=random.choice([60_000_001, 15 * 60 * 10**6, random.randrange(1, 4 * 3600 * 10**6)]))
+        at += timedelta(
+            microseconds=random.choice([60_000_001, 15 * 60 * 10**6, random.randrange(1, 4 * 3600 * 10**6)])
+        )
         if random.random() < 0.02:
             at += timedelta(hours=random.choice([12, 24]))
         if random.random() < 0.2:
@@ -59,8 +63,8 @@ def _where(random: Random, row: Mapping[str, Any], name: str) -> Reading:
     where: Reading = {"node": f"node-{row['id']}", "pod": name} if random.random() < 0.8 else {}
     if random.random() < 0.5:
         where |= {"replica": random.choice(["r1", "r22"]), "namespace": f"{row['id'][0]}-x"}
-    if random.random() < 0.4:
-        where["deployment"] = random.choice([row["id"], row["id"], "nowhere"])
+    if random.random() < 0.6:
+        where["deployment"] = random.choice([row["id"], row["id"], row["id"], "nowhere"])
     return where
 
 

@@ -209,7 +209,9 @@ def _event(random: Random, number: int, deployments: list[str]) -> Event:
     if random.random() < 0.5:
         event |= {"namespace": random.choice(["alpha-x", "beta-x"]), "replica": random.choice(["r1", "r22"])}
     if random.random() < 0.5:
-        event["duration_ms"] = random.choice([0, 0.001, random.randrange(10**4), random.randrange(4 * 3600 * 10**3), 10**9])
+        event["duration_ms"] = random.choice(
+            [0, 0.001, random.randrange(10**4), random.randrange(4 * 3600 * 10**3), 10**9]
+        )
     if random.random() < 0.3:
         event["tier"] = random.choice(["gold", "batch"])
     if random.random() < 0.5:

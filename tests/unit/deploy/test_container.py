@@ -40,7 +40,10 @@ def test_every_suggested_source_is_valid(tmp_path: Path, monkeypatch: pytest.Mon
     config.write_text(re.sub(r"^# (?=\[\[|[a-z_]+ = )", "", text, flags=re.MULTILINE))
     read = load(config)
 
-    assert [(source.name, source.collector) for source in read.sources] == [("gateway", "http"), ("engine-log", "files")]
+    assert [(source.name, source.collector) for source in read.sources] == [
+        ("gateway", "http"),
+        ("engine-log", "files"),
+    ]
     assert read.warnings == ()
 
 

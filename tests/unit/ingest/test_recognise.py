@@ -125,7 +125,9 @@ def test_a_csv_is_recognised_by_its_header(tmp_path: Path) -> None:
     known = formats(tmp_path, TABLE)
 
     assert told(written(tmp_path, b"o,x,id,at,m\n1,2,3,4,5\n"), known) == "sheet"
-    with pytest.raises(UsageError, match=r"looks like none of usage, gpu, engine, .*sheet; .* Its columns: at, id, m\."):
+    with pytest.raises(
+        UsageError, match=r"looks like none of usage, gpu, engine, .*sheet; .* Its columns: at, id, m\."
+    ):
         recognise(written(tmp_path, b"id,at,m\n"), known)
 
 
@@ -154,7 +156,9 @@ def test_what_fits_no_format_is_refused_with_its_keys(tmp_path: Path) -> None:
     """The keys are shown, never a value, and nothing that a terminal would obey."""
     known = formats(tmp_path)
 
-    with pytest.raises(UsageError, match=r"looks like none of usage, gpu, engine, litellm.* Its keys: a\?b, c\.") as raised:
+    with pytest.raises(
+        UsageError, match=r"looks like none of usage, gpu, engine, litellm.* Its keys: a\?b, c\."
+    ) as raised:
         recognise(written(tmp_path, lines([{"a\x1bb": "secret", "c": 1}])), known)
     assert "secret" not in str(raised.value)
     with pytest.raises(UsageError, match="no JSON objects, one per line"):
