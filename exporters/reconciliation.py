@@ -48,8 +48,18 @@ FROM (
 """Tokens of the newest 24 metered hours, by pool whose engines counted any: a day, so that requests still running at its
 end and logs under way hardly show."""
 
+# Hours of which no engine tells are compared with nothing, but a gap in the telemetry must not look like agreement.
 _INSIDE: Final = """
-FROM reconciliation
+FROM (
+    SELECT * FROM reconciliation
+    UNION ALL BY NAME
+    SELECT
+        charge_period_start, pool_id, deployment_id, '' AS model_id, 0 AS engines, 0 AS observed_us,
+        0 AS unlogged_uncached_input_tokens, 0 AS unlogged_cache_read_tokens, 0 AS unlogged_output_tokens, 'no_telemetry' AS cause
+    FROM hours
+    ANTI JOIN reconciliation USING (charge_period_start, pool_id, deployment_id)
+    WHERE deployment_id <> ''
+) AS deployment_hour
 WHERE ($since::TIMESTAMP IS NULL OR charge_period_start >= $since) AND ($until::TIMESTAMP IS NULL OR charge_period_start < $until)
     AND ($pool::VARCHAR IS NULL OR pool_id = $pool)
 """
@@ -69,7 +79,7 @@ SELECT
 
 def newest_month(results: Session) -> Period | None:
     """The newest month in which engines counted anything; None where none ever did."""
-    newest = results.value("SELECT max(charge_period_start) FROM reconciliation WHERE engines > 0")
+    newest = results.value("SELECT max(charge_period_start) FROM reconciliation")
     return None if newest is None else Period(month_of(newest), next_month(month_of(newest)))
 
 

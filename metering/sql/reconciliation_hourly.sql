@@ -82,11 +82,10 @@ doubted AS (
 ),
 side AS (
     SELECT
-        charge_period_start, pool_no, deployment_no, COALESCE(engine.model_no, 0) AS model_no,
-        COALESCE(engine.engines, 0) AS engines, COALESCE(engine.observed_us, 0) AS observed_us,
+        charge_period_start, pool_no, deployment_no, engine.model_no, engine.engines, engine.observed_us,
         engine.input_tokens AS engine_input_tokens, engine.cache_read_tokens AS engine_cache_read_tokens,
         engine.output_tokens AS engine_output_tokens, engine.requests AS engine_requests,
-        engine.aborted_requests AS engine_aborted_requests, COALESCE(engine.cache_split_known, FALSE) AS cache_split_known,
+        engine.aborted_requests AS engine_aborted_requests, engine.cache_split_known,
         COALESCE(logged.input_tokens, 0) AS logged_input_tokens, COALESCE(logged.cache_read_tokens, 0) AS logged_cache_read_tokens,
         COALESCE(logged.output_tokens, 0) + COALESCE(moved.output_tokens, 0) AS logged_output_tokens,
         COALESCE(logged.requests, 0) AS logged_requests, COALESCE(moved.input_tokens_later, 0) AS crossing_input_tokens,
@@ -94,7 +93,7 @@ side AS (
         COALESCE(doubted.missing_events, 0) AS missing_events, COALESCE(doubted.failed_events, 0) AS failed_events,
         policy.unlogged_tolerance_ppm::HUGEINT AS tolerance_ppm
     FROM engine
-    FULL JOIN logged USING (charge_period_start, pool_no, deployment_no)    -- NULL: nothing on that side
+    LEFT JOIN logged USING (charge_period_start, pool_no, deployment_no)    -- NULL: no request ended in the hour
     LEFT JOIN moved USING (charge_period_start, pool_no, deployment_no)     -- NULL: no request crosses the hour
     LEFT JOIN doubted USING (charge_period_start, pool_no, deployment_no)   -- NULL: every request told its usage
     JOIN book.policy AS policy ON policy.policy_version = $policy_version::INTEGER

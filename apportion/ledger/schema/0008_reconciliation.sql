@@ -51,11 +51,11 @@ CREATE TABLE metering.reconciliation_hourly (
     unlogged_output_tokens           BIGINT NOT NULL,
     cause                            VARCHAR NOT NULL
 );
-COMMENT ON TABLE metering.reconciliation_hourly IS 'grain: charge_period_start, pool_no, deployment_no; only where engines counted or logs say something; deployment 0 is engines that none takes';
+COMMENT ON TABLE metering.reconciliation_hourly IS 'grain: charge_period_start, pool_no, deployment_no; only hours that engines tell of; deployment 0 is engines that none takes';
 COMMENT ON COLUMN metering.reconciliation_hourly.model_no IS 'the only model of the engines, 0 where they serve several or do not tell';
 COMMENT ON COLUMN metering.reconciliation_hourly.engine_input_tokens IS 'NULL is unknown, never 0, as in every engine_ column';
 COMMENT ON COLUMN metering.reconciliation_hourly.logged_input_tokens IS 'uncached input, cache reads and cache writes of requests that ended in the hour';
-COMMENT ON COLUMN metering.reconciliation_hourly.logged_output_tokens IS 'output and reasoning; where engines counted, those of a request are spread evenly over the time it took';
+COMMENT ON COLUMN metering.reconciliation_hourly.logged_output_tokens IS 'output and reasoning; those of a request are spread evenly over the time it took';
 COMMENT ON COLUMN metering.reconciliation_hourly.crossing_input_tokens IS 'input of requests that ran in the hour and ended in a later one: the engine may have read their prompts already';
 COMMENT ON COLUMN metering.reconciliation_hourly.unlogged_output_tokens IS 'what the engines are ahead by, 0 within the tolerance of the policy; consumption of nobody, as the other unlogged kinds';
 COMMENT ON COLUMN metering.reconciliation_hourly.cause IS 'agreed | crossing | no_logs | missing_usage | aborted | failed | unlogged | telemetry_gap | engine_behind | no_telemetry | unplaced';

@@ -174,7 +174,6 @@ LOST = logged(output=10)
         (grown(output=5), [LOST], "engine_behind"),
         (grown(end=TWO - 1, output=5), [LOST], "telemetry_gap"),
         (grown(idle_us=5), [LOST], "no_telemetry"),
-        ((), [LOST], "no_telemetry"),
         (grown(model="other", output=5), [], "unplaced"),
         (grown(output=0), [], "agreed"),
     ],
@@ -184,11 +183,13 @@ def test_a_difference_has_a_likely_cause(stepped, counts, events, cause: str) ->
     assert compared(stepped, counts, events, "cause") == [(ONE, cause)]
 
 
-def test_nothing_known_has_no_row(stepped) -> None:
-    """An hour without logs and without readings is not compared; nor is usage that no deployment took, or others served."""
-    events = [replace(LOST, model="other"), replace(LOST, provider="openai")]
+def test_an_hour_without_readings_has_no_row(stepped) -> None:
+    """Logs are compared with engines, never with nothing; nor is usage that no deployment took, or others served."""
+    events = [LOST, replace(LOST, model="other"), replace(LOST, provider="openai")]
+    columns = "deployment_id, logged_output_tokens"
 
-    assert compared(stepped, (), events, "cause") == []
+    assert compared(stepped, (), events, columns) == []
+    assert compared(stepped, grown(output=10), events, columns) == [(ONE, "d", 10)]
 
 
 def test_engines_nobody_takes_cost_nothing(stepped) -> None:
@@ -200,7 +201,7 @@ def test_engines_nobody_takes_cost_nothing(stepped) -> None:
         f"deployment_id, engine_output_tokens, {UNLOGGED}, cause",
     )
 
-    assert found == [(ONE, "", 5, 0, 0, 0, "unplaced"), (ONE, "d", None, 0, 0, 0, "no_telemetry")]
+    assert found == [(ONE, "", 5, 0, 0, 0, "unplaced")]
 
 
 def test_engines_of_several_models_are_of_none(stepped) -> None:

@@ -97,7 +97,11 @@ def test_a_missing_engine_reading_is_absent_not_zero(metered) -> None:
     events = (Event(at=ONE, tokens=(("uncached_input", 10), ("output", 5))),)
     unknown = "SELECT engine_input_tokens, engine_output_tokens, cause FROM metering.reconciliation_hourly"
 
-    assert metered(replace(FLEET, events=events), ONE, TWO).rows(unknown) == [(None, None, "no_telemetry")]
+    assert metered(replace(FLEET, events=events), ONE, TWO).rows(unknown) == []
+    silent = (Count(at=ONE, idle_us=0), Count(at=TWO, idle_us=5))
+    assert metered(replace(FLEET, events=events, counts=silent), ONE, TWO).rows(unknown) == [
+        (None, None, "no_telemetry")
+    ]
     counts = (Count(at=ONE, output=0), Count(at=TWO, output=5))
     assert metered(replace(FLEET, events=events, counts=counts), ONE, TWO).rows(unknown) == [(None, 5, "agreed")]
 

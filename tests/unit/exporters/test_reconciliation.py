@@ -112,7 +112,7 @@ def test_the_newest_month_is_one_that_engines_told_of(results: Session, tmp_path
     stands = FrozenClock(books.PUBLISHED_AT)
     with books.write(tmp_path / "apportion.duckdb", stands) as ledger:
         with ledger.transaction() as session:
-            session.do("DELETE FROM metering.reconciliation_hourly WHERE engines > 0")
+            session.do("DELETE FROM metering.reconciliation_hourly")
         silent = read_only(publish(ledger, stands))
     newest = reconciliation.newest_month(results)
 
