@@ -119,7 +119,7 @@ def _ingest(results: Session) -> dict[str, Any]:
     formats: dict[str, dict[str, int]] = defaultdict(dict)
     for source, outcome, records in results.rows("SELECT source, outcome, records FROM ingest_totals ORDER BY ALL"):
         totals[outcome] += records
-        formats[source][outcome] = records
+        formats[source][outcome] = formats[source].get(outcome, 0) + records  # a source may send several kinds
     return {
         **totals,
         "adds_up": totals["received"] == sum(totals[name] for name in OUTCOMES),

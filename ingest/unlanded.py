@@ -138,7 +138,8 @@ def _refined(format_: Format, fault: str, data: bytes) -> str:
     kind, found = format_.kind, redaction.parsed(data)
     if found is not None and any(found.get(name) is not None for name in (kind.identity, kind.time)):
         return "malformed: not JSON that the ledger can keep; half a surrogate pair in a text, or nested too deep"
-    return f"missing_field: no {kind.identity} and no {kind.time}; is this a file of {kind.name} records?"
+    article = "an" if kind.name[0] in "aeio" else "a"
+    return f"missing_field: no {kind.identity} and no {kind.time}; is this {article} {kind.name} file?"
 
 
 def _names(data: bytes, identity: str | None) -> bool:

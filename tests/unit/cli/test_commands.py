@@ -95,6 +95,31 @@ def test_a_month_without_charges_names_those_there_are(demo: Path, capsys: pytes
     assert "2026-10" in err
 
 
+def test_engine_samples_are_read_once_and_accounted_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of them lands, again it lands nothing, and `status` counts them beside the others; the quarantine can be tried again."""
+    (tmp_path / "a.toml").write_text('[ledger]\npath = "a.duckdb"\nbilling_currency = "USD"\n', encoding="utf-8")
+    file, config = tmp_path / "engines.ndjson", ["--json", "--config", str(tmp_path / "a.toml")]
+    sound = [
+        {"sampled_at": f"2026-10-15T1{hour}:00:00Z", "instance": "10.0.0.5:8000", "output_tokens": hour}
+        for hour in range(3)
+    ]
+    wrong = {"sampled_at": "2026-10-15T13:00:00Z", "instance": "10.0.0.5:8000", "output_tokens": 1.5}
+    file.write_text("".join(json.dumps(one) + "\n" for one in [*sound, wrong]), encoding="utf-8")
+    copy = tmp_path / "copy.ndjson"
+    copy.write_bytes(file.read_bytes())
+    first, again = (
+        json.loads(said(capsys, "ingest", str(path), "--format", "engine", *config)[1]) for path in (file, copy)
+    )
+    code, out, _ = said(capsys, "ingest", "--replay-rejections", *config)
+    assert said(capsys, "meter", *config)[0] == 0
+    counts = json.loads(said(capsys, "status", *config)[1])["ingest"]
+
+    assert (first["landed"], first["rejected"], first["rejections"]) == (3, 1, {"wrong_type": 1})
+    assert (again["landed"], again["duplicates"], again["rejected"]) == (0, 3, 1)
+    assert (code, json.loads(out)["rejected"]) == (0, 2)
+    assert (counts["adds_up"], counts["formats"]["engine"]["landed"]) == (True, 3)
+
+
 def test_a_config_to_start_from_is_sound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`init` then `check` works as it stands, and a second `init` overwrites nothing."""
     assert said(capsys, "init", str(tmp_path))[0] == 0

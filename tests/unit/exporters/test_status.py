@@ -51,6 +51,25 @@ def test_status_is_json(found):
     assert json.loads(json.dumps(found)) == found
 
 
+def test_a_source_of_several_kinds_is_counted_whole(tmp_path_factory):
+    """A topic may carry usage and samples; its line is the sum of both."""
+
+    def fill(books):
+        worked_example(books)
+        books.session.do(
+            TROUBLES.split(";", maxsplit=1)[0]
+            .replace(
+                "1 AS batch_no, 'usage' AS kind", "unnest([1, 2]) AS batch_no, unnest(['usage', 'engine']) AS kind"
+            )
+            .replace("'f' AS stream", "'kafka:all' AS stream")
+        )
+
+    ingest = status.status(results_of(tmp_path_factory.mktemp("kinds"), fill))["ingest"]
+    assert (ingest["received"], ingest["adds_up"]) == (20, True)
+    assert ingest["formats"]["all"] == {
+        "received": 20, "landed": 10, "duplicates": 4, "superseded": 2, "conflicts": 2, "rejected": 2, "skewed": 6}  # fmt: skip
+
+
 def test_counts_of_ingest_add_up(found):
     """Received is the sum of what became of the records, per format too; rejections have their reasons."""
     assert found["ingest"] == {

@@ -27,7 +27,7 @@ from ingest.land import Lander
 from ingest.receipts import Receipt
 from ingest.slices import Slice
 from tests.frozen import FrozenClock
-from tests.unit.ingest.desk import CANONICAL, NOON, RULES, event, sample
+from tests.unit.ingest.desk import CANONICAL, NOON, RULES, engine_sample, event, sample
 
 SOURCE = KafkaSource(brokers=("b:9092",), topics=("t",))
 STREAM = "kafka:k/t[id]/0"
@@ -152,14 +152,15 @@ def test_mixed_formats_of_a_partition_land_in_one_go(ledger: Ledger, landing: La
     """Messages that name other formats land with them, unknown ones are refused by offset, and the position moves once."""
     claim = Claim(("t", 0), STREAM, 0)
     gpu = json.dumps(sample()).encode()
-    messages = {0: usage(0), 1: gpu, 2: b"<x/>", 3: usage(3), 4: None}
-    outcome = landing.land([delivery(claim, messages, [None, "gpu", "xml", "usage", "xml"])])
+    engine = json.dumps(engine_sample()).encode()
+    messages = {0: usage(0), 1: gpu, 2: b"<x/>", 3: usage(3), 4: None, 5: engine}
+    outcome = landing.land([delivery(claim, messages, [None, "gpu", "xml", "usage", "xml", "engine"])])
 
-    assert (outcome.received, outcome.landed, dict(outcome.rejections)) == (4, 3, {"unknown_format": 1})
+    assert (outcome.received, outcome.landed, dict(outcome.rejections)) == (5, 4, {"unknown_format": 1})
     rejected = ledger.session().rows("SELECT stream, record, reason, detail FROM raw.rejection")
     assert [row[:3] for row in rejected] == [(STREAM, 2, "unknown_format")]
     assert "'xml'" in rejected[0][3]
-    assert positions.of([STREAM]) == {STREAM: 5}
+    assert positions.of([STREAM]) == {STREAM: 6}
 
 
 @pytest.mark.parametrize("known", [None, "gpu"])

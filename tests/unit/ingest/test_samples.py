@@ -15,7 +15,7 @@ BAD: dict[str, tuple[dict[str, Any] | bytes, str, str]] = {
     "another kind": (
         {"event_id": "e", "model": "m"},
         "missing_field",
-        "no gpu_uuid and no sampled_at; is this a file of gpu records?",
+        "no gpu_uuid and no sampled_at; is this a gpu file?",
     ),
     "no device": ({"gpu_uuid": None}, "missing_field", "gpu_uuid is absent"),
     "an empty device": ({"gpu_uuid": ""}, "missing_field", "gpu_uuid is empty"),
