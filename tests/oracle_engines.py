@@ -174,12 +174,13 @@ def _beyond(fleet: Fleet, engines: list[Growth], logged: Mapping[str, int]) -> d
     inputs = max(0, ahead("prompt_tokens", logged.get("input", 0) + logged.get("later", 0)))
     cached = max(0, ahead("cache_read_tokens", logged.get("cache_read", 0)))
     cached = min(inputs, cached) if all(grown.cache_split_known for grown in engines) else 0
-    outputs = max(0, ahead("output_tokens", logged.get("output", 0)))
+    outputs = max(0, ahead("output_tokens", logged.get("output", 0) + logged.get("earlier", 0)))
     return {"uncached_input": inputs - cached, "cache_read": cached, "output": outputs}
 
 
 def _logged(fleet: Fleet, events: Iterable[Record]) -> dict[tuple[int, str], dict[str, int]]:
-    """Logged tokens by hour and deployment; `later` is input of requests that ran in the hour and ended in a later one."""
+    """Logged tokens by hour and deployment, output where it was made; `later` is input of requests that ran in the hour and
+    ended in a later one, `earlier` output made in earlier hours by requests that ended in this one."""
     found: dict[tuple[int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for event in landed(events):
         end = instant(event["occurred_at"])
@@ -188,9 +189,11 @@ def _logged(fleet: Fleet, events: Iterable[Record]) -> dict[tuple[int, str], dic
         outputs = sum(event.get(f"{kind}_tokens", 0) for kind in ("output", "reasoning"))
         for hour in range(hour_of(start), end + 1, HOUR_US):
             here = found[hour, placed(fleet, event, served_model(fleet, event["model"], hour), hour)]
-            here["output"] += spread(outputs, start, end, hour) if start < end else outputs
+            made = spread(outputs, start, end, hour) if start < end else outputs
+            here["output"] += made
             if hour == hour_of(end):
                 here["input"] += inputs
+                here["earlier"] += outputs - made
                 here["cache_read"] += event.get("cache_read_tokens", 0)
             else:
                 here["later"] += inputs

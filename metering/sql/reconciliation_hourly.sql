@@ -3,7 +3,7 @@
 -- reads:  metering.engine_usage_hourly, metering.placed_usage_hourly, metering.series_place, raw.usage_event, raw.series, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    tokens that engines counted and no log explains are somebody's work; a request that crosses an hour must not look lost, so
---         its output is spread over its time, and its prompt may have been counted in any hour before it ended
+--         its output is spread over its time, and may as well have been counted as it ended, its prompt in any hour it ran in
 WITH engine AS (
     SELECT
         charge_period_start, pool_no, deployment_no,
@@ -59,6 +59,8 @@ moved AS (
     SELECT
         share.charge_period_start, told.pool_no, told.deployment_no,
         SUM(output_here - CASE WHEN ends_here THEN output_tokens ELSE 0 END)::BIGINT AS output_tokens,
+        SUM(CASE WHEN ends_here THEN output_tokens - output_here ELSE 0 END)::BIGINT AS output_tokens_begun,
+        SUM(CASE WHEN ends_here THEN 0 ELSE output_here END)::BIGINT                 AS output_tokens_later,
         SUM(CASE WHEN ends_here THEN 0 ELSE input_tokens END)::BIGINT                AS input_tokens_later,
         SUM(CASE WHEN ends_here THEN input_tokens ELSE 0 END)::BIGINT                AS input_tokens_begun
     FROM share
@@ -89,7 +91,8 @@ side AS (
         COALESCE(logged.input_tokens, 0) AS logged_input_tokens, COALESCE(logged.cache_read_tokens, 0) AS logged_cache_read_tokens,
         COALESCE(logged.output_tokens, 0) + COALESCE(moved.output_tokens, 0) AS logged_output_tokens,
         COALESCE(logged.requests, 0) AS logged_requests, COALESCE(moved.input_tokens_later, 0) AS crossing_input_tokens,
-        COALESCE(moved.input_tokens_begun, 0) AS begun_input_tokens, logged.requests IS NULL AND moved.output_tokens IS NULL AS is_silent,
+        COALESCE(moved.output_tokens_begun, 0) AS crossing_output_tokens, COALESCE(moved.input_tokens_begun, 0) AS begun_input_tokens,
+        COALESCE(moved.output_tokens_later, 0) AS later_output_tokens, logged.requests IS NULL AND moved.output_tokens IS NULL AS is_silent,
         COALESCE(doubted.missing_events, 0) AS missing_events, COALESCE(doubted.failed_events, 0) AS failed_events,
         policy.unlogged_tolerance_ppm::HUGEINT AS tolerance_ppm
     FROM engine
@@ -105,6 +108,8 @@ excess AS (  -- NULL where the engines do not tell
         crossing_input_tokens::HUGEINT * 1000000                                   AS input_crossing,
         begun_input_tokens::HUGEINT * 1000000                                      AS input_begun,
         (engine_output_tokens::HUGEINT - logged_output_tokens) * 1000000           AS output_ahead,
+        crossing_output_tokens::HUGEINT * 1000000                                  AS output_crossing,
+        later_output_tokens::HUGEINT * 1000000                                     AS output_later,
         (engine_cache_read_tokens::HUGEINT - logged_cache_read_tokens) * 1000000   AS cache_read_ahead
     FROM side
 ),
@@ -113,8 +118,8 @@ unlogged AS (
         excess.*,
         CASE WHEN deployment_no > 0 AND input_ahead - input_crossing > input_tolerance
             THEN engine_input_tokens - logged_input_tokens - crossing_input_tokens ELSE 0 END::BIGINT AS unlogged_input_tokens,
-        CASE WHEN deployment_no > 0 AND output_ahead > output_tolerance
-            THEN engine_output_tokens - logged_output_tokens ELSE 0 END::BIGINT AS unlogged_output_tokens,
+        CASE WHEN deployment_no > 0 AND output_ahead - output_crossing > output_tolerance
+            THEN engine_output_tokens - logged_output_tokens - crossing_output_tokens ELSE 0 END::BIGINT AS unlogged_output_tokens,
         CASE WHEN cache_split_known AND cache_read_ahead > engine_cache_read_tokens * tolerance_ppm
             THEN engine_cache_read_tokens - logged_cache_read_tokens ELSE 0 END::BIGINT AS cache_read_tokens
     FROM excess
@@ -122,7 +127,7 @@ unlogged AS (
 SELECT
     charge_period_start, pool_no, deployment_no, model_no, engines, observed_us, engine_input_tokens, engine_cache_read_tokens,
     engine_output_tokens, engine_requests, engine_aborted_requests, logged_input_tokens, logged_cache_read_tokens,
-    logged_output_tokens, logged_requests, crossing_input_tokens,
+    logged_output_tokens, logged_requests, crossing_input_tokens, crossing_output_tokens,
     unlogged_input_tokens - LEAST(cache_read_tokens, unlogged_input_tokens) AS unlogged_uncached_input_tokens,
     LEAST(cache_read_tokens, unlogged_input_tokens)                         AS unlogged_cache_read_tokens,
     unlogged_output_tokens,
@@ -135,8 +140,8 @@ SELECT
             WHEN engine_aborted_requests > 0 THEN 'aborted'
             WHEN failed_events > 0 THEN 'failed'
             ELSE 'unlogged' END
-        WHEN -input_ahead - input_begun > input_tolerance OR -output_ahead > output_tolerance
+        WHEN -input_ahead - input_begun > input_tolerance OR -output_ahead - output_later > output_tolerance
             THEN CASE WHEN observed_us < engines * 3600000000 THEN 'telemetry_gap' ELSE 'engine_behind' END
-        WHEN input_ahead > input_tolerance OR -input_ahead > input_tolerance THEN 'crossing'
+        WHEN ABS(input_ahead) > input_tolerance OR ABS(output_ahead) > output_tolerance THEN 'crossing'
         ELSE 'agreed' END AS cause
 FROM unlogged

@@ -46,6 +46,7 @@ CREATE TABLE metering.reconciliation_hourly (
     logged_output_tokens             BIGINT NOT NULL,
     logged_requests                  BIGINT NOT NULL,
     crossing_input_tokens            BIGINT NOT NULL,
+    crossing_output_tokens           BIGINT NOT NULL,
     unlogged_uncached_input_tokens   BIGINT NOT NULL,
     unlogged_cache_read_tokens       BIGINT NOT NULL,
     unlogged_output_tokens           BIGINT NOT NULL,
@@ -57,6 +58,7 @@ COMMENT ON COLUMN metering.reconciliation_hourly.engine_input_tokens IS 'NULL is
 COMMENT ON COLUMN metering.reconciliation_hourly.logged_input_tokens IS 'uncached input, cache reads and cache writes of requests that ended in the hour';
 COMMENT ON COLUMN metering.reconciliation_hourly.logged_output_tokens IS 'output and reasoning; those of a request are spread evenly over the time it took';
 COMMENT ON COLUMN metering.reconciliation_hourly.crossing_input_tokens IS 'input of requests that ran in the hour and ended in a later one: the engine may have read their prompts already';
+COMMENT ON COLUMN metering.reconciliation_hourly.crossing_output_tokens IS 'output of requests that ended in the hour, spread over earlier ones: an engine that counts a request as it ends has it here';
 COMMENT ON COLUMN metering.reconciliation_hourly.unlogged_output_tokens IS 'what the engines are ahead by, 0 within the tolerance of the policy; consumption of nobody, as the other unlogged kinds';
 COMMENT ON COLUMN metering.reconciliation_hourly.cause IS 'agreed | crossing | no_logs | missing_usage | aborted | failed | unlogged | telemetry_gap | engine_behind | no_telemetry | unplaced';
 
@@ -78,7 +80,8 @@ SELECT
     compared.charge_period_start, pool.pool_id, deployment.deployment_id, model.model_id, compared.engines, compared.observed_us,
     compared.engine_input_tokens, compared.engine_cache_read_tokens, compared.engine_output_tokens, compared.engine_requests,
     compared.engine_aborted_requests, compared.logged_input_tokens, compared.logged_cache_read_tokens, compared.logged_output_tokens,
-    compared.logged_requests, compared.crossing_input_tokens, compared.unlogged_uncached_input_tokens,
+    compared.logged_requests, compared.crossing_input_tokens, compared.crossing_output_tokens,
+    compared.unlogged_uncached_input_tokens,
     compared.unlogged_cache_read_tokens, compared.unlogged_output_tokens, compared.cause
 FROM metering.reconciliation_hourly AS compared
 JOIN book.pool_key AS pool USING (pool_no)

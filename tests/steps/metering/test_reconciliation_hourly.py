@@ -50,10 +50,10 @@ def test_logs_that_say_what_engines_counted_agree(stepped) -> None:
     events = [logged(uncached_input=300, cache_read=200, cache_write=100, output=20), logged(reasoning=30)]
     columns = f"""deployment_id, model_id, engines, observed_us, engine_input_tokens, engine_cache_read_tokens, engine_output_tokens,
         engine_requests, engine_aborted_requests, logged_input_tokens, logged_cache_read_tokens, logged_output_tokens,
-        logged_requests, crossing_input_tokens, {UNLOGGED}, cause"""
+        logged_requests, crossing_input_tokens, crossing_output_tokens, {UNLOGGED}, cause"""
 
     assert compared(stepped, counts, events, columns) == [
-        (ONE, "d", "m", 1, HOUR, 600, 200, 50, 2, 0, 600, 200, 50, 2, 0, 0, 0, 0, "agreed")
+        (ONE, "d", "m", 1, HOUR, 600, 200, 50, 2, 0, 600, 200, 50, 2, 0, 0, 0, 0, 0, "agreed")
     ]
 
 
@@ -102,11 +102,12 @@ def test_output_is_spread_over_the_time_it_took(stepped) -> None:
     """A request of two hours and a half that ends at 03:15 is logged in four hours, and its tokens add up."""
     counts = [Count(at=at("00:00") + n * HOUR, output=n) for n in range(6)]
     events = [logged(at("03:15"), duration=150 * MINUTE, output=1001, uncached_input=8)]
-    columns = "logged_output_tokens, logged_input_tokens, crossing_input_tokens"
+    columns = "logged_output_tokens, logged_input_tokens, crossing_input_tokens, crossing_output_tokens"
     found = compared(stepped, counts, events, columns, start=at("00:00"), end=at("05:00"))
 
     assert found == [
-        (at("00:00"), 100, 0, 8), (at("01:00"), 400, 0, 8), (at("02:00"), 400, 0, 8), (at("03:00"), 101, 8, 0), (at("04:00"), 0, 0, 0),
+        (at("00:00"), 100, 0, 8, 0), (at("01:00"), 400, 0, 8, 0), (at("02:00"), 400, 0, 8, 0), (at("03:00"), 101, 8, 0, 900),
+        (at("04:00"), 0, 0, 0, 0),
     ]  # fmt: skip
 
 
@@ -121,7 +122,7 @@ def test_each_hour_alone_sees_what_runs_through_it(stepped) -> None:
         logged(at("07:00"), duration=HOUR, output=5),
         logged(at("2026-10-02 03:59"), duration=48 * HOUR, output=24 * 60),
     ]
-    columns = "logged_output_tokens, logged_input_tokens, crossing_input_tokens, cause"
+    columns = "logged_output_tokens, logged_input_tokens, crossing_input_tokens, crossing_output_tokens, cause"
     hours = [at("00:00") + n * HOUR for n in range(8)]
     whole = compared(stepped, counts, events, columns, start=hours[0], end=hours[-1] + HOUR)
 
@@ -156,6 +157,27 @@ def test_a_prompt_read_before_the_hour_ended_is_not_unlogged(stepped) -> None:
     assert compared(stepped, counts, events, end=at("03:00")) == [
         (ONE, 0, 0, 0, "crossing"),
         (TWO, 0, 0, 0, "crossing"),
+    ]
+
+
+def test_an_engine_may_count_a_request_as_it_ends(stepped) -> None:
+    """Or while it runs: whichever it does, a request of the logs is not lost in any hour that it ran in."""
+    events = [logged(at("02:30"), duration=HOUR, output=1000)]
+    as_it_ends = [Count(at=ONE, output=0), Count(at=TWO, output=0), Count(at=at("03:00"), output=1000)]
+    as_it_runs = [Count(at=ONE, output=0), Count(at=TWO, output=500), Count(at=at("03:00"), output=1000)]
+    beyond = [*as_it_ends[:2], Count(at=at("03:00"), output=1300)]
+
+    assert compared(stepped, as_it_ends, events, end=at("03:00")) == [
+        (ONE, 0, 0, 0, "crossing"),
+        (TWO, 0, 0, 0, "crossing"),
+    ]
+    assert compared(stepped, as_it_runs, events, end=at("03:00")) == [
+        (ONE, 0, 0, 0, "agreed"),
+        (TWO, 0, 0, 0, "agreed"),
+    ]
+    assert compared(stepped, beyond, events, end=at("03:00")) == [
+        (ONE, 0, 0, 0, "crossing"),
+        (TWO, 0, 0, 300, "unlogged"),
     ]
 
 
