@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from exporters.families import MICRO, MONTH, NANO, QUOTIENT, Family, decimal, instant
+from exporters.reconciliation import DAY_BY_POOL
 
 
 def law_families(cur: str) -> Iterator[Family]:
@@ -37,6 +38,15 @@ def law_families(cur: str) -> Iterator[Family]:
         f"""
         SELECT pool_id AS pool, {share} AS sample FROM pool_shares
         WHERE billing_period = ({MONTH}) AND pool_id <> '' AND workload_nano > 0""",
+    )
+    explained = decimal(f"logged_tokens * {10**QUOTIENT} // engine_tokens", QUOTIENT)
+    yield Family(
+        "gauge",
+        "apportion_reconciliation_ratio",
+        ("pool",),
+        "ratio",
+        "Tokens in request logs over tokens that the pool's engines counted, where they did, in the newest 24 metered hours.",
+        f"SELECT pool_id AS pool, {explained} AS sample FROM ({DAY_BY_POOL}) AS day WHERE engine_tokens > 0",
     )
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from apportion.domain.money import text as money_text
 from apportion.ledger.connection import Session
 from exporters.columns import Column, printable, show_columns
+from exporters.reconciliation import DAY_BY_POOL
 
 OUTCOMES: Final = ("landed", "duplicates", "superseded", "conflicts", "rejected")
 """What can become of a record: they add up to `received`."""
@@ -43,6 +44,7 @@ _LISTS: Final = {
     "sources": "SELECT source, last_hour FROM sources ORDER BY source",
     "rejections": """
 SELECT source AS format, reason, records, replayed FROM rejections ORDER BY records DESC, format, reason""",
+    "reconciliation": f"SELECT pool_id AS pool, engine_tokens, logged_tokens, unlogged_tokens FROM ({DAY_BY_POOL}) AS day ORDER BY pool",
     "refused": """
 SELECT reason, count(*) AS hours, min(charge_period_start) AS first, max(charge_period_start) AS last
 FROM refused_hours GROUP BY reason ORDER BY first, reason""",
@@ -62,7 +64,7 @@ def status(results: Session) -> dict[str, Any]:
     """Everything that was published about the ledger's health: texts, integers, booleans and ratios, ready for JSON.
 
     Units: `_cost` is decimal text in the billing currency; ratios are of a pool's workload cost, None where it has
-    none.
+    none; `logged_ratio` is of the tokens that engines counted.
     """
     found: dict[str, Any] = _records(results, _STATUS)[0]
     found["ingest"] = _ingest(results)
@@ -70,6 +72,10 @@ def status(results: Session) -> dict[str, Any]:
     for pool in found["pools"]:
         for name in ("unmapped", "unattributed"):
             pool[f"{name}_ratio"] = _ratio(pool[f"{name}_cost"], pool["workload_cost"])
+    for pool in found["reconciliation"]:
+        pool["logged_ratio"] = (
+            round(pool["logged_tokens"] / pool["engine_tokens"], 6) if pool["engine_tokens"] else None
+        )
     return found
 
 
@@ -98,6 +104,11 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         verdict = "yes" if month["conserved"] else "NO"
         of = f"{month['charged_cost']} of {month['origin_cost']} {currency}".rstrip()
         lines.append(f"{month['month']}: sum of charges = sum of origin: {verdict}, {of}")
+    lines += [
+        f"Engines of {one['pool']} counted {one['engine_tokens']:,} tokens in the newest 24 hours; logs say "
+        f"{one['logged_tokens']:,} ({_percent(one['logged_ratio'])}), {one['unlogged_tokens']:,} are nobody's"
+        for one in found["reconciliation"]
+    ]
     for line in lines:
         console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
     _show_pools(found["pools"], console)

@@ -17,10 +17,18 @@ from apportion.domain.period import FOREVER, HOUR_US, Period, spans
 from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.step import audit, run
 from metering.hours import due, gaps
-from metering.steps import AUDITS, OVER_EVENTS, STEPS
+from metering.steps import AUDITS, OF_ENGINES, OVER_EVENTS, STEPS
 
 _INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"
 _HOURS = "unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR))"
+
+# What an engine counted in a span is told by a reading within it, or by one that ends a gap of a day at most.
+_ENGINES_TELL = """
+SELECT EXISTS (
+    SELECT 1 FROM raw.engine_sample
+    WHERE sampled_at > $period_start::TIMESTAMP AND sampled_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
+)
+"""
 
 OVER_EVENTS_MAX = timedelta(days=5)
 """A month of events is added a quarter faster in parts of one to five days than at once; shorter ones gain nothing."""
@@ -91,7 +99,11 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
     window = {"period_start": period.start, "period_end": period.end}
     with ledger.transaction() as session:
         policy = _policy(session)
+        engines_tell = bool(session.value(_ENGINES_TELL, window))
         for step in STEPS:
+            if step.name in OF_ENGINES and not engines_tell:
+                session.do(f"DELETE FROM {step.name} {_INSIDE}", window)
+                continue
             for piece in _pieces(period) if step.name == OVER_EVENTS else (period,):
                 run(session, [step], piece, policy, clock)
         audit(session, AUDITS, period, policy)

@@ -9,9 +9,14 @@ from apportion.ledger.step import Query, load
 OVER_EVENTS: Final = "metering.placed_usage_hourly"
 """The step that reads the events: the only one whose input grows with the traffic and not with the fleet."""
 
+OF_ENGINES: Final = frozenset({"metering.engine_usage_hourly", "metering.reconciliation_hourly"})
+"""The steps that have no row for an hour of which no engine tells: most ledgers never need them."""
+
 _ORDER: Final = (
+    "metering.engine_usage_hourly",
     "metering.series_place",
     OVER_EVENTS,
+    "metering.reconciliation_hourly",
     "metering.origin_charge_hourly",
     "metering.gpu_activity_hourly",
     "metering.deployment_cost_hourly",

@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
+from tests.oracle_engines import unlogged
 from tests.oracle_fleet import (
     DECODE,
     HOUR_US,
@@ -66,9 +67,18 @@ Charges = dict[Key, Measure]
 NOBODY = Consumer("self", "", "", "")
 
 
-def charges(fleet: Fleet, events: Iterable[Record], samples: Iterable[Record], hours: Iterable[int]) -> Charges:
-    """Every charge of the given hours, whose starts are in microseconds."""
+def charges(
+    fleet: Fleet,
+    events: Iterable[Record],
+    samples: Iterable[Record],
+    hours: Iterable[int],
+    readings: Iterable[Record] = (),
+) -> Charges:
+    """Every charge of the given hours, whose starts are in microseconds; readings are of engines."""
+    events = list(events)
     used = usage(fleet, events)
+    for where, (model, tokens) in unlogged(fleet, events, readings).items():
+        used.setdefault(where, {})[Consumer("self", model, "", "")] = tokens
     active = activity(fleet, samples)
     found: Charges = {}
     for hour in hours:
@@ -193,7 +203,8 @@ def _deployment(fleet: Fleet, name: str, hour: int, cost: int, used: Usage, seen
         rows |= _system(hour, pool, name, "workload", "busy_no_tokens", found.workload)
         costs = dict.fromkeys(weights, 0)
     for (who, kind), share in costs.items():
-        rows[Key(hour, pool, name, *who, "workload", "", kind)] = Measure(used[who][kind], share)
+        cause = "" if who.caller else "unlogged"
+        rows[Key(hour, pool, name, *who, "workload", cause, kind)] = Measure(used[who][kind], share)
     return rows
 
 

@@ -121,6 +121,7 @@ class Fleet:
     idle: str
     over: str
     hold_us: int
+    tolerance_ppm: int
 
 
 def micros(instant: datetime) -> int:
@@ -199,6 +200,7 @@ def fleet(document: Mapping[str, Any]) -> Fleet:
         idle=policy.get("idle", "separate"),
         over=policy.get("over", "month"),
         hold_us=int(policy.get("sample_hold_seconds", 120) * 1_000_000),
+        tolerance_ppm=int(Decimal(policy.get("unlogged_tolerance", "0.01")) * 1_000_000),
     )
 
 

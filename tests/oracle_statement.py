@@ -57,17 +57,18 @@ def unit_costs(month_lines: Lines) -> dict[tuple[int, str, str, str, str], tuple
     """Cost and tokens by month, team, model, token kind and basis, of tokens that have a price.
 
     Basis `usage` is what tokens cost, `allocation` adds what the team bears beside them in proportion to that, and
-    `fully_loaded_output` puts all of that over output alone.
+    `fully_loaded_output` puts all of that over output alone. Unlogged tokens have a price too; nobody bears anything beside them.
     """
     usage: dict[Priced, tuple[int, int]] = defaultdict(lambda: (0, 0))
     beside: dict[tuple[int, str], int] = defaultdict(int)
     for line, measure in month_lines.items():
-        if bears(line.payer.team) and measure.nano is not None:
-            if measure.tokens:
-                key = line.period, line.payer.team, line.model, line.token_kind
-                usage[key] = usage[key][0] + measure.nano, usage[key][1] + measure.tokens
-            else:
-                beside[line.period, line.payer.team] += measure.nano
+        if measure.nano is None:
+            continue
+        if measure.tokens:
+            key = line.period, line.payer.team, line.model, line.token_kind
+            usage[key] = usage[key][0] + measure.nano, usage[key][1] + measure.tokens
+        elif bears(line.payer.team):
+            beside[line.period, line.payer.team] += measure.nano
     spread: dict[Priced, int] = {}
     for owner, cost in beside.items():
         spread |= split(cost, {key: nano for key, (nano, _) in usage.items() if key[:2] == owner})

@@ -22,6 +22,7 @@ COMMANDS = {
     "ingest": "land files of usage events or GPU samples (again is harmless)",
     "meter": "meter the hours that are due, settle their months, publish the results",
     "report": "the chargeback of a month",
+    "reconcile": "tokens in request logs against what the engines counted, and why they differ",
     "status": "how far the figures reach, what was rejected, whether the money adds up",
     "serve": "meter on a schedule and answer /metrics, until SIGTERM",
     "relay": "take in what senders push, keep it on disk, deliver it until accepted",
@@ -118,6 +119,13 @@ def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="P", help="write to a file instead of the screen")
 
 
+def _reconcile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--month", metavar="YYYY-MM", help="the hours of a month (default: the newest compared one)")
+    parser.add_argument("--since", metavar="T", help="first hour, such as 2026-10-01T00:00Z, instead of a month")
+    parser.add_argument("--until", metavar="T", help="end of the last hour, exclusive")
+    parser.add_argument("--pool", metavar="P", help="hour by hour, of this pool only")
+
+
 def _status(_: argparse.ArgumentParser) -> None:
     return
 
@@ -163,6 +171,7 @@ _OPTIONS = {
     "ingest": _ingest,
     "meter": _meter,
     "report": _report,
+    "reconcile": _reconcile,
     "status": _status,
     "serve": _serve,
     "relay": _relay,

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 
 from apportion.cli.output import console, print_json
+from apportion.cli.times import instant
 from apportion.config.load import load
 from apportion.domain.clock import SystemClock
-from apportion.domain.errors import UsageError
 from apportion.pipeline import Pipeline, timed
 
 
 def run(options: argparse.Namespace) -> int:
     """Meter what is due; hours that cannot be metered are named and make the exit code 1."""
-    since, until = _instant(options.since, "--since"), _instant(options.until, "--until")
+    since, until = instant(options.since, "--since"), instant(options.until, "--until")
     clock = SystemClock()
     with Pipeline.open(load(options.config), clock, path=options.ledger) as pipeline:
         started_at, seconds = timed(clock)
@@ -32,16 +31,3 @@ def run(options: argparse.Namespace) -> int:
         hours = [hour for hour, why in refused.items() if why == reason]
         screen.print(f"[red]refused[/red] {len(hours)} hours from {hours[0]}: {reason}")
     return 1 if refused else 0
-
-
-def _instant(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-        placed = instant.astimezone(UTC) if instant.tzinfo else None
-    except (ValueError, OverflowError):
-        raise UsageError(f"{option} {text!r} is not a time; write it as 2026-10-01T00:00Z.") from None
-    if placed is None:
-        raise UsageError(f"{option} {text!r} has no zone; end it in Z, as in 2026-10-01T00:00Z.")
-    return placed

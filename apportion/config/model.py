@@ -61,6 +61,7 @@ class Policy:
         over: what idle and shared costs are weighed over.
         min_coverage_ppm: telemetry below it flags the hour; parts per million of the paid time.
         sample_hold_us: microseconds a GPU sample holds at most; no more than an hour.
+        unlogged_tolerance_ppm: what engines may be ahead of the logs, in parts per million of their count, at no cost.
         late_limit_days: accepted age of live events.
     """
 
@@ -71,6 +72,7 @@ class Policy:
     over: Over
     min_coverage_ppm: int
     sample_hold_us: int
+    unlogged_tolerance_ppm: int
     late_limit_days: int
 
 

@@ -35,8 +35,9 @@ def read(table: Table) -> Policy:
         weights=_weights(table.table("weights")),
         idle=table.choice("idle", model.IDLE_POLICIES, "separate"),
         over=table.choice("over", model.OVERS, "month"),
-        min_coverage_ppm=table.read("min_coverage", _coverage_ppm, 900_000),
+        min_coverage_ppm=table.read("min_coverage", _ratio_ppm, 900_000),
         sample_hold_us=hold,
+        unlogged_tolerance_ppm=table.read("unlogged_tolerance", _ratio_ppm, 10_000),
         late_limit_days=table.integer("late_limit_days", 1, 3650, 35),
     )
 
@@ -64,7 +65,7 @@ def _hold_us(value: object) -> int:
     return int(seconds * PPM)
 
 
-def _coverage_ppm(value: object) -> int:
+def _ratio_ppm(value: object) -> int:
     ratio = values.exact(value, 6)
     if ratio > 1:
         msg = f"is {ratio}; write a ratio from 0 to 1, such as 0.9"

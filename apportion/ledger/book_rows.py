@@ -15,7 +15,7 @@ from apportion.ledger.book_tables import ordered, text
 from apportion.ledger.connection import Row
 
 POLICY_COLUMNS: Final = (
-    "phase_split", "idle", "over", "min_coverage_ppm", "sample_hold_us", "weight_scale",
+    "phase_split", "idle", "over", "min_coverage_ppm", "sample_hold_us", "unlogged_tolerance_ppm", "weight_scale",
     *(f"{kind}_weight" for kind in TOKEN_KINDS),
 )  # fmt: skip
 SETTLEMENT_COLUMNS: Final = ("idle", "over")
@@ -57,7 +57,7 @@ def rows(config: Config) -> dict[str, list[Row]]:
 def policy(config: Policy) -> dict[str, object]:
     """The policy's columns by name."""
     weights, scale = scaled_weights(config.weights)
-    found: dict[str, object] = {column: getattr(config, column) for column in POLICY_COLUMNS[:5]}
+    found: dict[str, object] = {column: getattr(config, column) for column in POLICY_COLUMNS[:6]}
     return found | {"weight_scale": scale} | {f"{kind}_weight": weights[kind] for kind in TOKEN_KINDS}
 
 

@@ -1,9 +1,17 @@
 -- The careful landing, step two: one live revision per id; lower ones become history. `landed` counts ids, so that the order
 -- in which revisions arrive changes no count.
 INSERT INTO raw.dirty_hour
-SELECT DISTINCT date_trunc('hour', held.occurred_at), getvariable('arrival')::TIMESTAMP
-FROM held JOIN verdict USING (source_no, event_id)
-WHERE held.is_live AND verdict.is_live
+SELECT DISTINCT charge_period_start, getvariable('arrival')::TIMESTAMP
+FROM (
+    SELECT unnest([date_trunc('hour', held.occurred_at)]
+        || CASE WHEN engines.known AND held.duration_us > epoch_us(held.occurred_at) % 3600000000
+            THEN range(date_trunc('hour', held.occurred_at - to_microseconds(least(held.duration_us, 86400000000))),
+                       date_trunc('hour', held.occurred_at), INTERVAL 1 HOUR) ELSE [] END) AS charge_period_start
+    FROM held
+    JOIN verdict USING (source_no, event_id)
+    CROSS JOIN (SELECT count(*) > 0 AS known FROM (SELECT 1 AS one FROM raw.engine_sample LIMIT 1) AS one_sample) AS engines
+    WHERE held.is_live AND verdict.is_live
+) AS reached
 ON CONFLICT DO NOTHING;
 
 INSERT INTO raw.superseded_event

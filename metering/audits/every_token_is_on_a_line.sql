@@ -1,14 +1,14 @@
 -- audit:  every_token_is_on_a_line
--- reads:  metering.placed_usage_hourly, metering.charge_hourly
+-- reads:  metering.consumption_hourly, metering.charge_hourly
 -- params: period_start, period_end
--- why:    shares, idle and unplaced usage together neither lose nor double a token, priced or not
+-- why:    shares, idle, unplaced and unlogged usage together neither lose nor double a token, priced or not
 WITH used AS (
     SELECT
         charge_period_start,
         SUM(uncached_input_tokens) AS uncached_input_tokens, SUM(cache_read_tokens) AS cache_read_tokens,
         SUM(cache_write_tokens) AS cache_write_tokens, SUM(output_tokens) AS output_tokens,
         SUM(reasoning_tokens) AS reasoning_tokens
-    FROM metering.placed_usage_hourly
+    FROM metering.consumption_hourly
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
     GROUP BY charge_period_start
 ),

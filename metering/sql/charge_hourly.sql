@@ -1,6 +1,6 @@
 -- step:   metering.charge_hourly
 -- grain:  charge_period_start, pool_no, deployment_no, provider, model_no, caller_no, tier, cost_kind, cause, token_kind
--- reads:  metering.deployment_hourly, metering.phase_share_hourly, metering.placed_usage_hourly, metering.origin_charge_hourly,
+-- reads:  metering.deployment_hourly, metering.phase_share_hourly, metering.consumption_hourly, metering.origin_charge_hourly,
 --         raw.caller, book.model, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    every nano of an hour and every token on exactly one line; within a phase the largest remainders take what is left
@@ -23,7 +23,7 @@ kind AS (  -- numbered in the order of their names, which is the order of ties
 label AS (
     SELECT model_no, caller_no, tier, ROW_NUMBER() OVER (ORDER BY model_id, caller, tier)::INTEGER AS label_no
     FROM (
-        SELECT DISTINCT model_no, caller_no, tier FROM metering.placed_usage_hourly
+        SELECT DISTINCT model_no, caller_no, tier FROM metering.consumption_hourly
         WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
     )
     JOIN book.model USING (model_no)
@@ -47,7 +47,7 @@ token AS (
         phase.*, label.label_no * 5 + kind_no AS key_no,
         CASE kind_no WHEN 0 THEN cache_read_tokens WHEN 1 THEN cache_write_tokens WHEN 2 THEN output_tokens
             WHEN 3 THEN reasoning_tokens ELSE uncached_input_tokens END AS tokens
-    FROM metering.placed_usage_hourly AS usage
+    FROM metering.consumption_hourly AS usage
     JOIN label USING (model_no, caller_no, tier)
     JOIN deployment_hour USING (charge_period_start, pool_no, deployment_no)
     JOIN phase USING (hour_no)
@@ -74,7 +74,7 @@ ranked AS (
 )
 SELECT
     charge_period_start, pool_no, deployment_no, 'self' AS provider, model_no, caller_no, tier,
-    'workload'::metering.cost_kind AS cost_kind, '' AS cause,
+    'workload'::metering.cost_kind AS cost_kind, CASE WHEN caller_no = 0 THEN 'unlogged' ELSE '' END AS cause,
     token_kind, tokens AS consumed_tokens, share + CASE WHEN place <= left_over THEN 1 ELSE 0 END AS effective_cost_nano,
     allocation_method, confidence
 FROM ranked
@@ -92,7 +92,7 @@ FROM (
     SELECT usage.*, token_kind,
         CASE kind_no WHEN 0 THEN cache_read_tokens WHEN 1 THEN cache_write_tokens WHEN 2 THEN output_tokens
             WHEN 3 THEN reasoning_tokens ELSE uncached_input_tokens END AS tokens
-    FROM metering.placed_usage_hourly AS usage CROSS JOIN kind
+    FROM metering.consumption_hourly AS usage CROSS JOIN kind
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP AND deployment_no = 0
 )
 WHERE tokens > 0

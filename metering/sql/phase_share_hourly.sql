@@ -1,6 +1,6 @@
 -- step:   metering.phase_share_hourly
 -- grain:  charge_period_start, pool_no, deployment_no
--- reads:  metering.placed_usage_hourly, book.policy
+-- reads:  metering.consumption_hourly, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    the one place that says what a workload is split into prefill and decode by: better rungs of the ladder replace the
 --         shares, the method and the confidence here, and leave a share 0 where a phase has no weighted tokens
@@ -13,7 +13,7 @@ WITH weighed AS (
         cache_write_tokens * policy.cache_write_weight::HUGEINT       AS cache_write_weight,
         output_tokens * policy.output_weight::HUGEINT                 AS output_weight,
         reasoning_tokens * policy.reasoning_weight::HUGEINT           AS reasoning_weight
-    FROM metering.placed_usage_hourly AS usage
+    FROM metering.consumption_hourly AS usage
     JOIN book.policy AS policy ON policy.policy_version = $policy_version::INTEGER
     WHERE usage.charge_period_start >= $period_start::TIMESTAMP AND usage.charge_period_start < $period_end::TIMESTAMP
         AND usage.deployment_no > 0

@@ -1,7 +1,7 @@
 -- step:   metering.series_place
 -- grain:  series_no, effective_from
 -- reads:  raw.usage_event, raw.series, raw.caller, book.model, book.model_alias, book.deployment, book.deployment_key,
---         book.deployment_model
+--         book.deployment_model, metering.engine_usage_hourly
 -- params: period_start, period_end
 -- why:    where usage ran depends on its series and on what is in force: settled once for each of both, not for every event
 WITH era_hour AS (  -- hours from which on other rows may be in force: the one a change falls into, and the one after
@@ -36,6 +36,17 @@ resolved AS (
         SELECT DISTINCT series_no
         FROM raw.usage_event
         WHERE occurred_at >= $period_start::TIMESTAMP AND occurred_at < $period_end::TIMESTAMP
+        UNION  -- where engines are compared with the logs, what ended later but ran within the span has a place in it too
+        SELECT series_no
+        FROM raw.usage_event
+        CROSS JOIN (
+            SELECT 1 AS one
+            FROM metering.engine_usage_hourly
+            WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
+            LIMIT 1
+        ) AS told
+        WHERE occurred_at >= $period_end::TIMESTAMP AND occurred_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
+            AND duration_us > epoch_us(occurred_at) - epoch_us($period_end::TIMESTAMP)
     ) AS seen
     JOIN raw.series AS series USING (series_no)
     JOIN raw.caller AS caller USING (caller_no)

@@ -7,6 +7,7 @@ from tests import oracle
 from tests.e2e import product
 from tests.e2e.fleets import Document
 from tests.e2e.traces import Trace
+from tests.oracle_engines import growth
 from tests.oracle_fleet import fleet
 from tests.oracle_month import attributed, settled
 from tests.oracle_statement import statement, unit_costs
@@ -15,12 +16,15 @@ from tests.oracle_statement import statement, unit_costs
 def agrees(
     pipeline: Pipeline, document: Document, trace: Trace, charges: oracle.Charges | None = None
 ) -> oracle.Charges:
-    """Hold every charge, move, month line and unit cost of the ledger against the oracle.
+    """Hold every hour of engines, charge, move, month line and unit cost of the ledger against the oracle.
 
     Returns: the oracle's hour charges, to be given again where only what follows from them has changed.
     """
     ours, hours, session = fleet(document), product.hours_of(trace), pipeline.ledger.session()
-    charges = charges or oracle.charges(ours, trace.events, trace.samples, hours)
+    charges = charges or oracle.charges(ours, trace.events, trace.samples, hours, trace.readings)
+    assert product.engine_hours(session, hours) == {
+        place: grown for place, grown in growth(ours, trace.readings).items() if place.hour in hours
+    }
     assert product.hour_charges(session) == charges
     assert oracle.total(charges) == oracle.origin_total(ours, hours)
 

@@ -17,6 +17,7 @@ from tests.e2e.fleets import Document, toml
 from tests.e2e.traces import Trace
 from tests.frozen import FrozenClock
 from tests.oracle import Charges, Key, Measure
+from tests.oracle_engines import Growth, Place
 from tests.oracle_fleet import HOUR_US, hour_of, micros
 from tests.oracle_month import Line, Lines, Move, Moves, Payer
 
@@ -32,6 +33,11 @@ SELECT billing_period, team, team_name, project, cost_center, provider, model_id
     token_kind, consumed_tokens::BIGINT, effective_cost_nano::BIGINT
 FROM attribution.charge_monthly
 JOIN book.pool_key USING (pool_no) JOIN book.deployment_key USING (deployment_no) JOIN book.model USING (model_no)
+"""
+ENGINE_HOURS = """
+SELECT charge_period_start, deployment_id, model_id, engines, observed_us, cache_split_known, resets, prompt_tokens,
+    cache_read_tokens, output_tokens, requests, aborted_requests, prefill_us, decode_us, idle_us
+FROM metering.engine_usage_hourly JOIN book.deployment_key USING (deployment_no) JOIN book.model USING (model_no)
 """
 SETTLEMENT = """
 SELECT charge_period_start, team, pool_id, cost_kind, shared_cost_id, effective_cost_nano
@@ -79,17 +85,29 @@ def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> Path:
 
 
 def land(pipeline: Pipeline, folder: Path, trace: Trace) -> None:
-    """Ingest a trace's events and samples as canonical files."""
+    """Ingest a trace's events, samples and readings as canonical files."""
     usage = pipeline.ingest([write_lines(folder / "usage.ndjson", trace.events)], "usage").outcome
     gpu = pipeline.ingest([write_lines(folder / "gpu.ndjson", trace.samples)], "gpu").outcome
 
     assert (usage.received, usage.rejected, usage.conflicts) == (len(trace.events), 0, 0)
     assert (gpu.received, gpu.rejected, gpu.conflicts) == (len(trace.samples), 0, 0)
+    if trace.readings:
+        engine = pipeline.ingest([write_lines(folder / "engine.ndjson", trace.readings)], "engine").outcome
+        assert (engine.received, engine.rejected, engine.conflicts) == (len(trace.readings), 0, 0)
 
 
 def hours_of(trace: Trace) -> range:
     """Every hour of a trace's fleet."""
     return range(hour_of(micros(trace.start)), micros(trace.end), HOUR_US)
+
+
+def engine_hours(session: Session, hours: range) -> dict[Place, Growth]:
+    """Every row of metering.engine_usage_hourly, which is of these hours only."""
+    rows = session.rows(ENGINE_HOURS)
+    found = {Place(micros(row[0]), *row[1:3]): Growth(*row[3:5], tuple(row[7:]), *row[5:7]) for row in rows}
+    assert len(found) == len(rows)
+    assert all(place.hour in hours for place in found)
+    return found
 
 
 def hour_charges(session: Session) -> Charges:

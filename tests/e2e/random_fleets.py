@@ -1,8 +1,8 @@
 """Fleets, usage and telemetry at random, valid and as awkward as valid can be, the same for the same seed.
 
 Pools come, go, grow and change price within hours; deployments hand over, share models and name their own policies;
-events repeat, are revised, come from nowhere and cost nothing; samples have gaps, holes and odd decimals; the hours
-cross from one month into the next.
+events repeat, are revised, come from nowhere, take hours and cost nothing; samples have gaps, holes and odd decimals;
+engines restart, fall silent and know what no log says; the hours cross from one month into the next.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+from tests.e2e.random_engines import readings
 from tests.e2e.traces import Event, Sample, Trace
 
 Document = dict[str, Any]
@@ -37,17 +38,19 @@ def random_trace(seed: int) -> tuple[Trace, Document]:
         samples=_samples(random, document),
         start=START,
         end=END,
+        readings=readings(random, document, (*MODELS, *ALIASES), START, END),
     )
     return trace, document
 
 
 def shuffled(trace: Trace, seed: int) -> Trace:
-    """The same trace with events and samples in another order."""
+    """The same trace with events, samples and readings in another order."""
     random = Random(seed)
     return replace(
         trace,
         events=random.sample(trace.events, len(trace.events)),
         samples=random.sample(trace.samples, len(trace.samples)),
+        readings=random.sample(trace.readings, len(trace.readings)),
     )
 
 
@@ -153,6 +156,7 @@ def _policy(random: Random) -> Document:
         "over": random.choice(["month", "hour"]),
         "idle": random.choice(["separate", "proportional", "even", "entitlement"]),
         "sample_hold_seconds": Decimal(random.choice(HOLDS)),
+        "unlogged_tolerance": Decimal(random.choice(["0", "0.01", "0.5", "1"])),
         "weights": random.choice(
             [{}, {**weight, "output": Decimal(6)}, {"cache_read": 0, "output": Decimal("0.000000001")}]
         ),
@@ -204,6 +208,10 @@ def _event(random: Random, number: int, deployments: list[str]) -> Event:
         event["provider"] = "openai"
     if random.random() < 0.5:
         event |= {"namespace": random.choice(["alpha-x", "beta-x"]), "replica": random.choice(["r1", "r22"])}
+    if random.random() < 0.5:
+        event["duration_ms"] = random.choice(
+            [0, 0.001, random.randrange(10**4), random.randrange(4 * 3600 * 10**3), 10**9]
+        )
     if random.random() < 0.3:
         event["tier"] = random.choice(["gold", "batch"])
     if random.random() < 0.5:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from metering.meter import meter
+from metering.steps import STEPS
 from tests.e2e import product
 from tests.e2e.agreement import agrees
-from tests.e2e.random_fleets import Document, random_trace, shuffled
+from tests.e2e.random_fleets import HOURS, Document, random_trace, shuffled
+from tests.steps.metering.reading import nothing
 
-SEEDS = range(8)
+UNLOGGED = (7, 11, 45, 58)
+"""Seeds of fleets whose engines know a good deal that no log says."""
+SEEDS = (*range(8), *UNLOGGED[1:])
+HOURLY = tuple(step.name for step in STEPS if step.window)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -24,7 +33,7 @@ def test_every_row_agrees_with_the_oracle(tmp_path: Path, seed: int) -> None:
         agrees(pipeline, document, trace)
 
 
-@pytest.mark.parametrize("seed", SEEDS[:3])
+@pytest.mark.parametrize("seed", [0, 2, *UNLOGGED[:2]])
 def test_order_repetition_and_slices_of_input_change_nothing(tmp_path: Path, seed: int) -> None:
     """Input that comes shuffled, in two files, with metering between them, and once more, meters to the same rows."""
     trace, document = random_trace(seed)
@@ -32,9 +41,12 @@ def test_order_repetition_and_slices_of_input_change_nothing(tmp_path: Path, see
     half = len(mixed.events) // 2
     with product.opened(tmp_path, document, trace.end) as pipeline:
         pipeline.ingest([product.write_lines(tmp_path / "second.ndjson", mixed.events[half:])], "usage")
+        pipeline.ingest([product.write_lines(tmp_path / "odd.ndjson", mixed.readings[1::2])], "engine")
         pipeline.meter()
         pipeline.ingest([product.write_lines(tmp_path / "first.ndjson", mixed.events[:half])], "usage")
         pipeline.ingest([product.write_lines(tmp_path / "gpu.ndjson", mixed.samples)], "gpu")
+        pipeline.meter()
+        pipeline.ingest([product.write_lines(tmp_path / "even.ndjson", mixed.readings[::2])], "engine")
         pipeline.meter()
         charges = agrees(pipeline, document, trace)
         again = pipeline.ingest([product.write_lines(tmp_path / "again.ndjson", trace.events)], "usage").outcome
@@ -43,6 +55,41 @@ def test_order_repetition_and_slices_of_input_change_nothing(tmp_path: Path, see
         assert again.landed == 0
         assert report.hours == 0
         assert product.hour_charges(pipeline.ledger.session()) == charges
+
+
+@pytest.mark.parametrize("seed", UNLOGGED[1:3])
+def test_hours_metered_one_by_one_are_those_metered_at_once(tmp_path: Path, seed: int) -> None:
+    """Each hour depends on its inputs and on no other hour: alone, in any order, its rows are the same in every table."""
+    trace, document = random_trace(seed)
+    with product.opened(tmp_path, document, trace.end) as pipeline:
+        product.land(pipeline, tmp_path, trace)
+        pipeline.meter()
+        session = pipeline.ledger.session()
+        at_once = {table: sorted(map(repr, session.rows(f"FROM {table}"))) for table in HOURLY}
+        hours = [trace.start + timedelta(hours=number) for number in range(HOURS)]
+        for hour in Random(seed).sample(hours, HOURS):
+            meter(pipeline.ledger, pipeline.clock, settle=nothing, since=hour, until=hour + timedelta(hours=1))
+
+        assert {table: sorted(map(repr, session.rows(f"FROM {table}"))) for table in HOURLY} == at_once
+        assert at_once["metering.reconciliation_hourly"]
+
+
+@pytest.mark.parametrize("seed", UNLOGGED[:3])
+def test_a_late_reading_meters_the_hours_it_changes(tmp_path: Path, seed: int) -> None:
+    """Readings that come one by one, each metered with what was dirty by then, leave what all of them at once do."""
+    trace, document = random_trace(seed)
+    late = Random(seed).sample(trace.readings, min(6, len(trace.readings)))
+    early = replace(trace, readings=[reading for reading in trace.readings if reading not in late])
+    with product.opened(tmp_path, document, trace.end) as pipeline:
+        product.land(pipeline, tmp_path, early)
+        pipeline.meter()
+        for number, reading in enumerate(late):
+            pipeline.ingest([product.write_lines(tmp_path / f"late-{number}.ndjson", [reading])], "engine")
+            meter(pipeline.ledger, pipeline.clock, settle=nothing)
+        charges = product.hour_charges(pipeline.ledger.session())
+        pipeline.meter(since=trace.start)
+
+        assert agrees(pipeline, document, trace) == charges
 
 
 @pytest.mark.parametrize("seed", SEEDS[:3])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import pairwise
@@ -43,6 +43,7 @@ class Trace:
         samples: canonical GPU samples.
         start: first hour of the fleet.
         end: end of the fleet's last hour.
+        readings: canonical engine samples.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Trace:
     samples: list[Sample]
     start: datetime
     end: datetime
+    readings: list[Sample] = field(default_factory=list)
 
 
 def reference(name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apportion.ledger.connection import Session
+from tests.steps.metering.engine_facts import Count, tables
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR = 3_600_000_000
@@ -94,7 +95,7 @@ class Alias(Dated):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Usage: `tokens` by kind."""
+    """Usage: `tokens` by kind; `duration` is None where it is unknown."""
 
     at: int
     principal: str = "key"
@@ -106,6 +107,8 @@ class Event:
     cluster: str = ""
     replica: str = ""
     status: str = "success"
+    quality: str = "reported"
+    duration: int | None = None
     tokens: tuple[tuple[str, int], ...] = ()
 
 
@@ -134,6 +137,7 @@ class Facts:
     aliases: tuple[Alias, ...] = ()
     events: tuple[Event, ...] = ()
     samples: tuple[Sample, ...] = ()
+    counts: tuple[Count, ...] = ()
     weights: dict[str, int] = field(
         default_factory=lambda: {
             "uncached_input": 10,
@@ -146,10 +150,12 @@ class Facts:
     weight_scale: int = 10
     hold: int = 120_000_000
     min_coverage_ppm: int = 900_000
+    tolerance_ppm: int = 10_000
 
 
 EMPTIED = (
     "raw.usage_event", "raw.series", "raw.source", "raw.gpu_sample", "raw.gpu_series", "raw.gpu_device", "raw.dirty_hour",
+    "raw.engine", "raw.engine_series", "raw.engine_sample", "metering.engine_usage_hourly", "metering.reconciliation_hourly",
     "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.shared_cost", "book.policy",
     "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.series_place", "metering.placed_usage_hourly",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
@@ -162,6 +168,7 @@ def load(session: Session, facts: Facts) -> None:
     for table in EMPTIED:
         session.do(f"DELETE FROM {table}")
     models = [d for deployment in facts.deployments for d in deployment.models] + [e.model for e in facts.events]
+    models += [c.model for c in facts.counts]
     models += [name for alias in facts.aliases for name in (alias.alias, alias.model)]
     model_no = _dictionary(session, "book.model", models)
     pool_no = _dictionary(
@@ -183,9 +190,16 @@ def load(session: Session, facts: Facts) -> None:
     _insert(session, "book.shared_cost", [[s.id, s.nano, "proportional", *_dates(s)] for s in facts.shared])
     _insert(session, "book.model_alias", [[a.alias, model_no[a.model], *_dates(a)] for a in facts.aliases])
     policy = [1, "weights", "separate", "month", facts.min_coverage_ppm, facts.hold, facts.weight_scale]
-    _insert(session, "book.policy", [[*policy, *(facts.weights[kind] for kind in KINDS), "", moment(0)]])
+    _insert(
+        session,
+        "book.policy",
+        [[*policy, *(facts.weights[kind] for kind in KINDS), "", moment(0), facts.tolerance_ppm]],
+    )
     land(session, facts.events, model_no)
     sample(session, facts.samples)
+    for table, rows in tables(facts.counts, model_no, moment).items():
+        _insert(session, table, rows)
+    _mark(session, (c.at for c in facts.counts))
 
 
 def land(session: Session, events: Iterable[Event], model_no: dict[str, int]) -> None:
@@ -199,10 +213,10 @@ def land(session: Session, events: Iterable[Event], model_no: dict[str, int]) ->
     for number, e in enumerate(events):
         who = model_no[e.model], caller_no[caller(e.principal, e.namespace)]
         series_no = series.setdefault(
-            (*who, e.provider, e.cluster, e.deployment, e.replica, e.status, "reported", e.tier), len(series) + 1
+            (*who, e.provider, e.cluster, e.deployment, e.replica, e.status, e.quality, e.tier), len(series) + 1
         )
         counts = [dict(e.tokens).get(kind, 0) for kind in KINDS]
-        rows.append([1, f"e{number}", moment(e.at), series_no, 0, None, None, *counts, 1, None, None, None, 1])
+        rows.append([1, f"e{number}", moment(e.at), series_no, 0, None, None, *counts, 1, None, e.duration, None, 1])
     _insert(
         session,
         "raw.caller",

@@ -10,6 +10,7 @@ from apportion.domain.errors import AuditFailed
 from apportion.domain.period import Period
 from apportion.ledger.step import audit
 from metering.steps import AUDITS
+from tests.steps.metering.engine_facts import Count
 from tests.steps.metering.facts import HOUR, Deployment, Event, Facts, Pool, Rate, Sample, Shared, at, moment
 
 NOON = at("12:00")
@@ -19,7 +20,8 @@ FACTS = Facts(
     events=(
         Event(at=NOON, tokens=(("output", 6), ("cache_read", 5))), Event(at=NOON, model="x", tokens=(("output", 7),)),
         Event(at=NOON, provider="openai", tokens=(("output", 8),)),
-    ))  # fmt: skip
+    ),
+    counts=(Count(at=NOON, output=0, prompt=0), Count(at=NOON + HOUR, output=60, prompt=9)))  # fmt: skip
 PLACED = "cost_kind = 'workload' AND cause = ''"
 
 
@@ -62,6 +64,16 @@ PLACED = "cost_kind = 'workload' AND cause = ''"
         (
             "every_token_is_on_a_line",
             f"UPDATE metering.charge_hourly SET token_kind = 'reasoning' WHERE token_kind = 'output' AND {PLACED}",
+        ),
+        ("every_token_is_on_a_line", "DELETE FROM metering.charge_hourly WHERE cause = 'unlogged'"),
+        ("unlogged_tokens_are_nobodys", "DELETE FROM metering.charge_hourly WHERE cause = 'unlogged'"),
+        (
+            "unlogged_tokens_are_nobodys",
+            "UPDATE metering.reconciliation_hourly SET unlogged_cache_read_tokens = 1 WHERE deployment_no > 0",
+        ),
+        (
+            "unlogged_tokens_are_nobodys",
+            "UPDATE metering.charge_hourly SET caller_no = 0 WHERE token_kind = 'cache_read'",
         ),
         ("no_negative_charge", f"UPDATE metering.charge_hourly SET effective_cost_nano = -1 WHERE {PLACED}"),
         ("no_negative_charge", "UPDATE metering.charge_hourly SET consumed_tokens = -1 WHERE cause = 'unplaced'"),

@@ -187,7 +187,7 @@ def test_a_window_that_has_not_passed_is_refused(ledger, clock) -> None:
 
 
 def test_every_step_is_recorded_with_its_span(ledger, clock) -> None:
-    """One record a step and span, committed with the rows."""
+    """One record a step and span, committed with the rows; steps of engines are none where no engine tells."""
     session = prepared(ledger, clock)
     with ledger.transaction() as writing:
         writing.do("DELETE FROM ledger.step_run")

@@ -76,6 +76,17 @@ def test_reports_of_the_demo_add_up(demo: Path, capsys: pytest.CaptureFixture[st
     assert len(totals) == 1
 
 
+def test_without_engines_there_is_nothing_to_reconcile(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The demo has no engine samples: that is said in words, and is no failure."""
+    config = str(demo / "apportion.toml")
+    code, out, _ = said(capsys, "reconcile", "--config", config)
+    json_code, listed, _ = said(capsys, "reconcile", "--month", "2026-10", "--json", "--config", config)
+
+    assert (code, json_code) == (0, 0)
+    assert "No engine told its counters" in out
+    assert {cause for pool in json.loads(listed)["pools"] for cause in pool["hours_by_cause"]} == {"no_telemetry"}
+
+
 def test_a_month_without_charges_names_those_there_are(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Asking for another month is answered with the months that exist."""
     code, _, err = said(capsys, "report", "--month", "2025-01", "--config", str(demo / "apportion.toml"))
@@ -151,6 +162,10 @@ def test_check_names_every_problem_at_once(tmp_path: Path, capsys: pytest.Captur
         (["report", "--month", "2026-10", "--by", "day,hour"], "day or hour, not both"),
         (["report", "--month", "2026-10", "--by", "colour"], "colour"),
         (["report", "--month", "2026-10", "--format", "parquet"], "--out"),
+        (["reconcile", "--month", "October"], "write it as 2026-10"),
+        (["reconcile", "--month", "2026-10", "--since", "2026-10-01T00:00Z"], "--month is the whole time"),
+        (["reconcile", "--since", "2026-10-02T00:00Z", "--until", "2026-10-02T00:00Z"], "is not before --until"),
+        (["reconcile", "--until", "noon"], "write it as 2026-10-01T00:00Z"),
         (["meter", "--since", "yesterday"], "write it as 2026-10-01T00:00Z"),
         (["meter", "--since", "2026-10-01T00:00"], "has no zone"),
         (["meter", "--since", "2026-10-01T00:30Z"], "inside an hour"),

@@ -20,6 +20,8 @@ from tests.unit.config.conftest import Loaded, Problems
         ('[policy]\nover = "day"', "policy.over", "write one of month, hour"),
         ("[policy]\nmin_coverage = 90", "policy.min_coverage", "is 90; write a ratio from 0 to 1"),
         ("[policy]\nmin_coverage = 0.1234567", "policy.min_coverage", "has 7 decimals; at most 6 are kept"),
+        ("[policy]\nunlogged_tolerance = 1.5", "policy.unlogged_tolerance", "is 1.5; write a ratio from 0 to 1"),
+        ("[policy]\nunlogged_tolerance = -0.5", "policy.unlogged_tolerance", "-0.5"),
         ("[policy]\nsample_hold_seconds = 0", "policy.sample_hold_seconds", "write seconds above 0 and up to 3600"),
         ("[policy]\nsample_hold_seconds = 3601", "policy.sample_hold_seconds", "write seconds above 0 and up to 3600"),
         ("[policy]\nlate_limit_days = 0", "policy.late_limit_days", "write an integer from 1 to"),
@@ -66,9 +68,10 @@ def test_the_ledger_table_is_checked(text: str, place: str, said: str, problems:
 def test_numbers_of_the_policy_are_exact(loaded: Loaded) -> None:
     """Decimals become integers without rounding, and weights that are left out keep their defaults."""
     policy = loaded(
-        '[policy]\nmin_coverage = 0.123456\nsample_hold_seconds = "0.000001"\nweights = { output = 3.25 }\n'
+        '[policy]\nmin_coverage = 0.123456\nsample_hold_seconds = "0.000001"\nunlogged_tolerance = "0.000001"\n'
+        "weights = { output = 3.25 }\n"
     ).policy
-    assert (policy.min_coverage_ppm, policy.sample_hold_us) == (123_456, 1)
+    assert (policy.min_coverage_ppm, policy.sample_hold_us, policy.unlogged_tolerance_ppm) == (123_456, 1, 1)
     assert policy.weights == {
         "uncached_input": 1, "cache_read": Decimal("0.1"), "cache_write": 1, "output": Decimal("3.25"), "reasoning": 6,
     }  # fmt: skip

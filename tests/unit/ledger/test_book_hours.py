@@ -51,6 +51,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
         ('idle = "separate"', "weights = { output = 5 }", HOURS, START),
         ('idle = "separate"', "sample_hold_seconds = 60", HOURS, START),
         ('idle = "separate"', "min_coverage = 0.8", HOURS, START),
+        ('idle = "separate"', "unlogged_tolerance = 0.5", HOURS, START),
         ('idle = "separate"', 'phase_split = "auto"', HOURS, START),
         ('idle = "separate"', 'utilization = "allocation"', HOURS, START),
     ],

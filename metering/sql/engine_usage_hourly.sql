@@ -1,0 +1,191 @@
+-- step:   metering.engine_usage_hourly
+-- grain:  charge_period_start, pool_no, deployment_no, model_no
+-- reads:  raw.engine_sample, raw.engine_series, raw.engine, book.model, book.model_alias, book.deployment, book.deployment_key,
+--         book.deployment_model
+-- params: period_start, period_end
+-- why:    counters mean something only as differences of one engine, which end where it began again and are spread over the time
+--         between readings, so that hours add up to the whole; silence of more than a day stays unknown
+WITH margin AS (  -- of the day before and the day after only the readings next to the span matter
+    SELECT
+        engine_no, FALSE AS is_after, MAX(sampled_at) FILTER (prompt_tokens IS NOT NULL) AS prompt_at,
+        MAX(sampled_at) FILTER (cache_read_tokens IS NOT NULL) AS cache_read_at,
+        MAX(sampled_at) FILTER (output_tokens IS NOT NULL) AS output_at,
+        MAX(sampled_at) FILTER (requests IS NOT NULL) AS requests_at, MAX(sampled_at) FILTER (aborted_requests IS NOT NULL) AS aborted_at,
+        MAX(sampled_at) FILTER (prefill_us IS NOT NULL) AS prefill_at, MAX(sampled_at) FILTER (decode_us IS NOT NULL) AS decode_at,
+        MAX(sampled_at) FILTER (idle_us IS NOT NULL) AS idle_at
+    FROM raw.engine_sample
+    WHERE sampled_at > $period_start::TIMESTAMP - INTERVAL 24 HOUR AND sampled_at <= $period_start::TIMESTAMP
+    GROUP BY engine_no
+    UNION ALL
+    SELECT
+        engine_no, TRUE, MIN(sampled_at) FILTER (prompt_tokens IS NOT NULL),
+        MIN(sampled_at) FILTER (cache_read_tokens IS NOT NULL), MIN(sampled_at) FILTER (output_tokens IS NOT NULL),
+        MIN(sampled_at) FILTER (requests IS NOT NULL), MIN(sampled_at) FILTER (aborted_requests IS NOT NULL),
+        MIN(sampled_at) FILTER (prefill_us IS NOT NULL), MIN(sampled_at) FILTER (decode_us IS NOT NULL),
+        MIN(sampled_at) FILTER (idle_us IS NOT NULL)
+    FROM raw.engine_sample
+    WHERE sampled_at >= $period_end::TIMESTAMP AND sampled_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
+    GROUP BY engine_no
+),
+edge AS (
+    SELECT DISTINCT engine_no,
+        unnest([prompt_at, cache_read_at, output_at, requests_at, aborted_at, prefill_at, decode_at, idle_at]) AS sampled_at
+    FROM margin
+),
+sample AS (
+    SELECT * FROM raw.engine_sample
+    WHERE sampled_at > $period_start::TIMESTAMP AND sampled_at < $period_end::TIMESTAMP
+    UNION ALL BY NAME
+    SELECT sample.* FROM raw.engine_sample AS sample
+    JOIN edge USING (engine_no, sampled_at)
+    WHERE sample.sampled_at > $period_start::TIMESTAMP - INTERVAL 24 HOUR
+        AND sample.sampled_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
+),
+reading AS (
+    SELECT
+        engine_no, engine_series_no, epoch_us(sampled_at) AS sampled_us,
+        CASE WHEN started_at < sampled_at THEN epoch_us(started_at) END AS started_us,  -- NULL: unknown, or a clock that is wrong
+        unnest([0, 1, 2, 3, 4, 5, 6, 7]) AS counter_no,
+        unnest([prompt_tokens, cache_read_tokens, output_tokens, requests, aborted_requests, prefill_us, decode_us, idle_us]) AS counted
+    FROM sample
+),
+neighbour AS (
+    SELECT
+        reading.*, LAG(sampled_us) OVER earlier AS before_us, LAG(counted) OVER earlier AS counted_before
+    FROM reading
+    WHERE counted IS NOT NULL
+    WINDOW earlier AS (PARTITION BY engine_no, counter_no ORDER BY sampled_us)
+),
+increment AS (  -- from zero at its start where the engine began after the reading before, or where there is none
+    SELECT
+        engine_no, engine_series_no, counter_no, sampled_us AS until_us,
+        CASE WHEN started_us > COALESCE(before_us, started_us - 1) THEN started_us ELSE before_us END AS from_us,
+        CASE WHEN started_us > COALESCE(before_us, started_us - 1) OR counted < counted_before THEN counted
+            ELSE counted - counted_before END AS counted,
+        COALESCE(sampled_us - before_us <= 86400000000 AND (COALESCE(started_us > before_us, FALSE) OR counted < counted_before), FALSE)
+            AS is_reset
+    FROM neighbour
+),
+counted_hour AS (
+    SELECT
+        engine_no, engine_series_no, counter_no, from_us, until_us, counted, is_reset,
+        unnest(range(GREATEST(from_us // 3600000000, epoch_us($period_start::TIMESTAMP) // 3600000000),
+                     LEAST((until_us - 1) // 3600000000, epoch_us($period_end::TIMESTAMP) // 3600000000 - 1) + 1)) AS hour_no
+    FROM increment
+    WHERE until_us - from_us <= 86400000000
+),
+cut AS (
+    SELECT
+        counted_hour.*, until_us - from_us AS span_us,
+        GREATEST(hour_no * 3600000000 - from_us, 0)                       AS begins_us,
+        LEAST((hour_no + 1) * 3600000000, until_us) - from_us             AS ends_us
+    FROM counted_hour
+),
+engine_hour AS (
+    SELECT
+        hour_no, engine_no, engine_series_no, counter_no,
+        SUM(counted::HUGEINT * ends_us // span_us - counted::HUGEINT * begins_us // span_us)::BIGINT AS counted,
+        SUM(ends_us - begins_us)::BIGINT AS observed_us,
+        COUNT(*) FILTER (is_reset AND ends_us = span_us) AS resets
+    FROM cut
+    GROUP BY hour_no, engine_no, engine_series_no, counter_no
+),
+seen AS (
+    SELECT DISTINCT
+        engine_hour.hour_no, make_timestamp(engine_hour.hour_no * 3600000000) AS charge_period_start, engine_series_no,
+        series.cluster, series.node, series.deployment, series.namespace, series.pod, series.replica, engine.model_no AS said_no
+    FROM engine_hour
+    JOIN raw.engine_series AS series USING (engine_series_no)
+    JOIN raw.engine AS engine ON engine.engine_no = series.engine_no
+),
+meaning AS (
+    SELECT hour_said.charge_period_start, hour_said.said_no, COALESCE(MIN(alias.model_no), hour_said.said_no) AS model_no
+    FROM (SELECT DISTINCT charge_period_start, said_no FROM seen) AS hour_said
+    JOIN book.model AS model ON model.model_no = hour_said.said_no
+    LEFT JOIN book.model_alias AS alias  -- NULL: the name stands for itself
+        ON alias.alias = model.model_id AND alias.effective_from <= hour_said.charge_period_start
+        AND alias.effective_to > hour_said.charge_period_start
+    GROUP BY hour_said.charge_period_start, hour_said.said_no
+),
+in_force AS (  -- in one number a deployment and its pool, of several in an hour the one that the hour begins with
+    SELECT
+        charge_hour.charge_period_start, key.deployment_id, deployment.*, deployment_no * 4294967296
+            + FIRST_VALUE(pool_no) OVER (PARTITION BY charge_period_start, deployment_no ORDER BY effective_from) AS site
+    FROM (SELECT DISTINCT charge_period_start FROM seen) AS charge_hour
+    JOIN book.deployment AS deployment
+        ON deployment.effective_from < charge_hour.charge_period_start + INTERVAL 1 HOUR
+        AND deployment.effective_to > charge_hour.charge_period_start
+    JOIN book.deployment_key AS key USING (deployment_no)
+),
+candidate AS (  -- a pattern that is NULL asks nothing
+    SELECT
+        seen.hour_no, seen.engine_series_no, meaning.model_no, in_force.site,
+        in_force.deployment_id = seen.deployment AS is_named,
+        COALESCE(match_cluster, match_node, match_namespace, match_pod, match_replica) IS NOT NULL
+            AND COALESCE(seen.cluster LIKE match_cluster ESCAPE '\', TRUE)
+            AND COALESCE(seen.node LIKE match_node ESCAPE '\', TRUE)
+            AND COALESCE(seen.namespace LIKE match_namespace ESCAPE '\', TRUE)
+            AND COALESCE(seen.pod LIKE match_pod ESCAPE '\', TRUE)
+            AND COALESCE(seen.replica LIKE match_replica ESCAPE '\', TRUE) AS is_matched,
+        served.model_no IS NOT NULL AS is_serving
+    FROM seen
+    JOIN meaning USING (charge_period_start, said_no)
+    LEFT JOIN in_force USING (charge_period_start)  -- NULL: nothing is deployed
+    LEFT JOIN book.deployment_model AS served       -- NULL: serves another model
+        ON served.deployment_no = in_force.deployment_no AND served.model_no = meaning.model_no
+        AND served.effective_from < seen.charge_period_start + INTERVAL 1 HOUR AND served.effective_to > seen.charge_period_start
+),
+choice AS (
+    SELECT
+        hour_no, engine_series_no, model_no, MIN(site) FILTER (is_named) AS named,
+        MIN(site) FILTER (is_matched) AS matched, MAX(site) FILTER (is_matched) AS matched_last,
+        MIN(site) FILTER (is_matched AND is_serving) AS fitting, MAX(site) FILTER (is_matched AND is_serving) AS fitting_last,
+        MIN(site) FILTER (is_serving) AS serving, MAX(site) FILTER (is_serving) AS serving_last
+    FROM candidate
+    GROUP BY hour_no, engine_series_no, model_no
+),
+place AS (
+    SELECT
+        hour_no, engine_series_no, model_no,
+        COALESCE(named, CASE WHEN matched = matched_last THEN matched END, CASE WHEN fitting = fitting_last THEN fitting END,
+                 CASE WHEN serving = serving_last THEN serving END, 0) AS site
+    FROM choice
+),
+placed AS (  -- an engine that moved within the hour is one engine still
+    SELECT
+        hour_no, site, model_no, engine_no, counter_no, SUM(counted) AS counted, SUM(observed_us) AS observed_us, SUM(resets) AS resets
+    FROM engine_hour
+    JOIN place USING (hour_no, engine_series_no)
+    GROUP BY hour_no, site, model_no, engine_no, counter_no
+),
+engine AS (
+    SELECT
+        hour_no, site, model_no, engine_no, MAX(observed_us) AS observed_us, MAX(resets) AS resets,
+        MAX(counted) FILTER (counter_no = 0) AS prompt_tokens, MAX(counted) FILTER (counter_no = 1) AS cache_read_tokens,
+        MAX(counted) FILTER (counter_no = 2) AS output_tokens, MAX(counted) FILTER (counter_no = 3) AS requests,
+        MAX(counted) FILTER (counter_no = 4) AS aborted_requests, MAX(counted) FILTER (counter_no = 5) AS prefill_us,
+        MAX(counted) FILTER (counter_no = 6) AS decode_us, MAX(counted) FILTER (counter_no = 7) AS idle_us,
+        COALESCE(MAX(observed_us) FILTER (counter_no = 0), 0) <= COALESCE(MAX(observed_us) FILTER (counter_no = 1), 0)
+            AS cache_split_known
+    FROM placed
+    GROUP BY hour_no, site, model_no, engine_no
+)
+SELECT
+    make_timestamp(hour_no * 3600000000)     AS charge_period_start,
+    (site % 4294967296)::INTEGER             AS pool_no,
+    (site // 4294967296)::INTEGER            AS deployment_no,
+    model_no,
+    COUNT(*)                                 AS engines,
+    SUM(observed_us)::BIGINT                 AS observed_us,
+    SUM(prompt_tokens)::BIGINT               AS prompt_tokens,
+    SUM(cache_read_tokens)::BIGINT           AS cache_read_tokens,
+    SUM(output_tokens)::BIGINT               AS output_tokens,
+    SUM(requests)::BIGINT                    AS requests,
+    SUM(aborted_requests)::BIGINT            AS aborted_requests,
+    SUM(prefill_us)::BIGINT                  AS prefill_us,
+    SUM(decode_us)::BIGINT                   AS decode_us,
+    SUM(idle_us)::BIGINT                     AS idle_us,
+    BOOL_AND(cache_split_known)              AS cache_split_known,
+    SUM(resets)::BIGINT                      AS resets
+FROM engine
+GROUP BY hour_no, site, model_no

@@ -1,0 +1,200 @@
+"""What engines counted and no log explains, as the oracle sees it: cumulative readings, one engine and counter at a time.
+
+Part of the oracle (see `oracle.py`): the standard library only, nothing of the product. Readings are dictionaries as the
+canonical format of engine samples writes them, with numbers read exactly.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from tests.oracle_fleet import HOUR_US, Fleet, hour_of, hour_range, instant, shared_us
+from tests.oracle_usage import Record, landed, matches, placed, served_model
+
+DAY_US = 24 * HOUR_US
+TOKENS = ("prompt_tokens", "cache_read_tokens", "output_tokens")
+SECONDS = ("prefill_seconds", "decode_seconds", "idle_seconds")
+COUNTERS = (*TOKENS, "requests", "aborted_requests", *SECONDS)
+
+
+class Segment(NamedTuple):
+    """What a counter grew by between two times, and whether it began again in between."""
+
+    start: int
+    end: int
+    growth: int
+    is_reset: bool
+
+
+class Growth(NamedTuple):
+    """What the engines of one model on one deployment did in an hour; None is unknown."""
+
+    engines: int
+    observed_us: int
+    counters: tuple[int | None, ...]
+    cache_split_known: bool
+    resets: int
+
+
+class Place(NamedTuple):
+    """Hour, deployment (empty: none takes the engine) and model."""
+
+    hour: int
+    deployment: str
+    model: str
+
+
+class Part(NamedTuple):
+    """What is known of one counter of one engine in one hour."""
+
+    growth: int
+    observed_us: int
+    resets: int
+
+    def plus(self, other: Part) -> Part:
+        """Both."""
+        return Part(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+Unlogged = dict[tuple[int, str], tuple[str, dict[str, int]]]
+"""Hour and deployment -> model and tokens by kind that no log explains."""
+
+
+def growth(fleet: Fleet, readings: Iterable[Record]) -> dict[Place, Growth]:
+    """What engines did by hour, deployment and model; hours of which nothing is known are left out."""
+    of_engine: dict[tuple[str, str, str], dict[int, Record]] = defaultdict(dict)
+    for reading in readings:
+        who = reading["instance"], reading.get("engine", ""), reading.get("model", "")
+        of_engine[who][instant(reading["sampled_at"])] = reading
+    found: dict[Place, list[dict[str, Part]]] = defaultdict(list)
+    for of_time in of_engine.values():
+        of_place: dict[Place, dict[str, Part]] = defaultdict(dict)
+        for counter in COUNTERS:
+            for time, segment in _segments(of_time, counter):
+                for hour, part in _hours(segment):
+                    known = of_place[_place(fleet, of_time[time], hour)]
+                    known[counter] = part.plus(known.get(counter, Part(0, 0, 0)))
+        for place, parts in of_place.items():
+            found[place].append(parts)
+    return {place: _together(engines) for place, engines in found.items()}
+
+
+def _segments(of_time: Mapping[int, Record], counter: str) -> Iterator[tuple[int, Segment]]:
+    """Growth of a counter, with the time of the reading that ends it."""
+    before: tuple[int, int] | None = None
+    for time in sorted(of_time):
+        reading = of_time[time]
+        if reading.get(counter) is None:
+            continue
+        value = _whole(reading[counter], counter)
+        started = instant(reading["started_at"]) if reading.get("started_at") else time
+        began = started < time and (before is None or started > before[0])
+        fell = before is not None and value < before[1]
+        start = started if began else before[0] if before else None
+        if start is not None and time - start <= DAY_US:
+            grown = value if began or fell or before is None else value - before[1]
+            recent = before is not None and time - before[0] <= DAY_US
+            yield time, Segment(start, time, grown, recent and (began or fell))
+        before = time, value
+
+
+def _whole(value: str | int | Decimal, counter: str) -> int:
+    return round(Fraction(Decimal(value)) * 10**6) if counter in SECONDS else int(value)
+
+
+def _hours(segment: Segment) -> Iterator[tuple[int, Part]]:
+    for hour in range(hour_of(segment.start), segment.end, HOUR_US):
+        here = shared_us((segment.start, segment.end), hour_range(hour))
+        tokens = spread(segment.growth, segment.start, segment.end, hour)
+        yield hour, Part(tokens, here, int(segment.is_reset and segment.end <= hour + HOUR_US))
+
+
+def spread(total: int, start: int, end: int, hour: int) -> int:
+    """The part of an evenly grown total in an hour, so that the hours add up to it."""
+
+    def grown(until: int) -> int:
+        return total * (min(max(until, start), end) - start) // (end - start)
+
+    return grown(hour + HOUR_US) - grown(hour)
+
+
+def _together(engines: list[dict[str, Part]]) -> Growth:
+    none = Part(0, 0, 0)
+    told = [[parts[counter].growth for parts in engines if counter in parts] for counter in COUNTERS]
+    return Growth(
+        engines=len(engines),
+        observed_us=sum(max(part.observed_us for part in parts.values()) for parts in engines),
+        counters=tuple(sum(values) if values else None for values in told),
+        cache_split_known=all(
+            parts.get("prompt_tokens", none).observed_us <= parts.get("cache_read_tokens", none).observed_us
+            for parts in engines
+        ),
+        resets=sum(max(part.resets for part in parts.values()) for parts in engines),
+    )
+
+
+def _place(fleet: Fleet, reading: Record, hour: int) -> Place:
+    model = served_model(fleet, reading.get("model", ""), hour)
+    there = [d for d in fleet.deployments if shared_us(hour_range(hour), d.during)]
+    named = {d.id for d in there if d.id == reading.get("deployment", "")}
+    matched = {d.id for d in there if matches(d, reading, ("cluster", "node", "namespace", "pod", "replica"))}
+    serving = {d.id for d in there if model in d.models}
+    for able in (named, matched, matched & serving, serving):
+        if len(able) == 1:
+            return Place(hour, able.pop(), model)
+    return Place(hour, "", model)
+
+
+def unlogged(fleet: Fleet, events: Iterable[Record], readings: Iterable[Record]) -> Unlogged:
+    """Tokens that engines counted beyond what logs explain, where that is more than the tolerance."""
+    counted: dict[tuple[int, str], list[tuple[str, Growth]]] = defaultdict(list)
+    for place, grown in growth(fleet, readings).items():
+        if place.deployment:
+            counted[place.hour, place.deployment].append((place.model, grown))
+    logged = _logged(fleet, events) if counted else {}
+    found: Unlogged = {}
+    for where, engines in counted.items():
+        models = {model for model, _ in engines}
+        tokens = _beyond(fleet, [grown for _, grown in engines], logged.get(where, {}))
+        if any(tokens.values()):
+            found[where] = models.pop() if len(models) == 1 else "", tokens
+    return found
+
+
+def _beyond(fleet: Fleet, engines: list[Growth], logged: Mapping[str, int]) -> dict[str, int]:
+    def ahead(counter: str, explained: int) -> int:
+        told = [value for grown in engines if (value := grown.counters[COUNTERS.index(counter)]) is not None]
+        beyond = sum(told) - explained
+        return beyond if told and beyond * 10**6 > fleet.tolerance_ppm * sum(told) else 0
+
+    inputs = max(0, ahead("prompt_tokens", logged.get("input", 0) + logged.get("later", 0)))
+    cached = max(0, ahead("cache_read_tokens", logged.get("cache_read", 0)))
+    cached = min(inputs, cached) if all(grown.cache_split_known for grown in engines) else 0
+    outputs = max(0, ahead("output_tokens", logged.get("output", 0) + logged.get("earlier", 0)))
+    return {"uncached_input": inputs - cached, "cache_read": cached, "output": outputs}
+
+
+def _logged(fleet: Fleet, events: Iterable[Record]) -> dict[tuple[int, str], dict[str, int]]:
+    """Logged tokens by hour and deployment, output where it was made; `later` is input of requests that ran in the hour and
+    ended in a later one, `earlier` output made in earlier hours by requests that ended in this one."""
+    found: dict[tuple[int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for event in landed(events):
+        end = instant(event["occurred_at"])
+        start = end - min(round(Fraction(Decimal(event.get("duration_ms") or 0)) * 1000), DAY_US)
+        inputs = sum(event.get(f"{kind}_tokens", 0) for kind in ("uncached_input", "cache_read", "cache_write"))
+        outputs = sum(event.get(f"{kind}_tokens", 0) for kind in ("output", "reasoning"))
+        for hour in range(hour_of(start), end + 1, HOUR_US):
+            here = found[hour, placed(fleet, event, served_model(fleet, event["model"], hour), hour)]
+            made = spread(outputs, start, end, hour) if start < end else outputs
+            here["output"] += made
+            if hour == hour_of(end):
+                here["input"] += inputs
+                here["earlier"] += outputs - made
+                here["cache_read"] += event.get("cache_read_tokens", 0)
+            else:
+                here["later"] += inputs
+    return found
