@@ -21,7 +21,7 @@ from apportion.ledger.connection import Ledger, Session
 
 TABLES: Final = (
     "months", "chargeback", "settlement", "unit_cost", "hours", "refused_hours", "counters", "pool_shares", "sources",
-    "streams", "stream_gaps", "collectors", "ingest_totals", "rejections", "step_runs", "job_runs",
+    "streams", "observed_usage", "stream_gaps", "collectors", "ingest_totals", "rejections", "step_runs", "job_runs",
 )  # fmt: skip
 """Written anew each time."""
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from apportion.domain.clock import Clock
 from apportion.domain.errors import LedgerError
@@ -91,9 +92,10 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
     window = {"period_start": period.start, "period_end": period.end}
     with ledger.transaction() as session:
         policy = _policy(session)
-        for step in STEPS:
-            for piece in _pieces(period) if step.name == OVER_EVENTS else (period,):
-                run(session, [step], piece, policy, clock)
+        for over_events, steps in groupby(STEPS, key=lambda step: step.name in OVER_EVENTS):
+            together = tuple(steps)
+            for piece in _pieces(period) if over_events else (period,):
+                run(session, together, piece, policy, clock)
         audit(session, AUDITS, period, policy)
         session.do(f"DELETE FROM raw.dirty_hour {_INSIDE}", window)
         session.do(f"DELETE FROM book.dirty_hour {_INSIDE}", window)

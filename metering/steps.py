@@ -6,12 +6,12 @@ from typing import Final
 
 from apportion.ledger.step import Query, load
 
-OVER_EVENTS: Final = "metering.placed_usage_hourly"
-"""The step that reads the events: the only one whose input grows with the traffic and not with the fleet."""
+OVER_EVENTS: Final = ("metering.observed_event", "metering.placed_usage_hourly", "metering.observed_usage_hourly")
+"""The steps that read the events, one after another for each piece of a span: only their input grows with the traffic."""
 
 _ORDER: Final = (
     "metering.series_place",
-    OVER_EVENTS,
+    *OVER_EVENTS,
     "metering.origin_charge_hourly",
     "metering.gpu_activity_hourly",
     "metering.deployment_cost_hourly",

@@ -121,6 +121,7 @@ class Fleet:
     idle: str
     over: str
     hold_us: int
+    observers: tuple[str, ...]
 
 
 def micros(instant: datetime) -> int:
@@ -199,6 +200,7 @@ def fleet(document: Mapping[str, Any]) -> Fleet:
         idle=policy.get("idle", "separate"),
         over=policy.get("over", "month"),
         hold_us=int(policy.get("sample_hold_seconds", 120) * 1_000_000),
+        observers=tuple(policy.get("observers", ())),
     )
 
 

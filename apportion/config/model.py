@@ -62,6 +62,7 @@ class Policy:
         min_coverage_ppm: telemetry below it flags the hour; parts per million of the paid time.
         sample_hold_us: microseconds a GPU sample holds at most; no more than an hour.
         late_limit_days: accepted age of live events.
+        observers: globs of sources; of those that tell of one call, the first is metered.
     """
 
     utilization: Utilization
@@ -72,6 +73,7 @@ class Policy:
     min_coverage_ppm: int
     sample_hold_us: int
     late_limit_days: int
+    observers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

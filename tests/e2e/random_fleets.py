@@ -1,7 +1,7 @@
 """Fleets, usage and telemetry at random, valid and as awkward as valid can be, the same for the same seed.
 
 Pools come, go, grow and change price within hours; deployments hand over, share models and name their own policies;
-events repeat, are revised, come from nowhere and cost nothing; samples have gaps, holes and odd decimals; the hours
+events repeat, are revised, tell of one another's calls, come from nowhere and cost nothing; samples have gaps, holes and odd decimals; the hours
 cross from one month into the next.
 """
 
@@ -153,6 +153,7 @@ def _policy(random: Random) -> Document:
         "over": random.choice(["month", "hour"]),
         "idle": random.choice(["separate", "proportional", "even", "entitlement"]),
         "sample_hold_seconds": Decimal(random.choice(HOLDS)),
+        **({"observers": random.choice([["otel", "gate*"], ["v?lm", "*"]])} if random.random() < 0.5 else {}),
         "weights": random.choice(
             [{}, {**weight, "output": Decimal(6)}, {"cache_read": 0, "output": Decimal("0.000000001")}]
         ),
@@ -183,6 +184,7 @@ def _events(random: Random, document: Document) -> list[Event]:
     names = [row["id"] for row in document["deployments"]] + ["nowhere"]
     events = [_event(random, number, names) for number in range(random.randint(0, 150))]
     revised = [{**event, "revision": 1, "output_tokens": 0} for event in events if random.random() < 0.05]
+    revised += [{**event, "revision": 2, "response_id": "call-1"} for event in events if random.random() < 0.05]
     repeated = [event for event in events if random.random() < 0.05]
     return events + revised + repeated
 
@@ -190,7 +192,7 @@ def _events(random: Random, document: Document) -> list[Event]:
 def _event(random: Random, number: int, deployments: list[str]) -> Event:
     event: Event = {
         "event_id": f"e{number}",
-        "source": random.choice(["gateway", "vllm"]),
+        "source": random.choice(["gateway", "vllm", "otel"]),
         "occurred_at": _instant(random).isoformat(),
         "model": random.choice([*MODELS, *MODELS, *ALIASES, "unknown"]),
         "principal": random.choice(["key-1", "key-12", "key-2", "ключ", ""]),
@@ -204,6 +206,7 @@ def _event(random: Random, number: int, deployments: list[str]) -> Event:
         event["provider"] = "openai"
     if random.random() < 0.5:
         event |= {"namespace": random.choice(["alpha-x", "beta-x"]), "replica": random.choice(["r1", "r22"])}
+    event |= _names(random)
     if random.random() < 0.3:
         event["tier"] = random.choice(["gold", "batch"])
     if random.random() < 0.5:
@@ -211,6 +214,12 @@ def _event(random: Random, number: int, deployments: list[str]) -> Event:
             [{"env": "prod"}, {"team": "by-tag"}, {"team": "__idle__", "other": "x"}, {"project": "q", "env": "x"}]
         )
     return event
+
+
+def _names(random: Random) -> Document:
+    """What other events may know the same call by, and whether its counts are known at all."""
+    found = {name: f"call-{random.randrange(40)}" for name in ("response_id", "call_id") if random.random() < 0.4}
+    return found | ({"usage_quality": "missing"} if random.random() < 0.1 else {})
 
 
 def _samples(random: Random, document: Document) -> list[Sample]:

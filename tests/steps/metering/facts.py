@@ -152,6 +152,7 @@ EMPTIED = (
     "raw.usage_event", "raw.series", "raw.source", "raw.gpu_sample", "raw.gpu_series", "raw.gpu_device", "raw.dirty_hour",
     "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.shared_cost", "book.policy",
     "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.series_place", "metering.placed_usage_hourly",
+    "metering.observed_event", "metering.observed_usage_hourly",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
     "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
 )  # fmt: skip
@@ -183,7 +184,7 @@ def load(session: Session, facts: Facts) -> None:
     _insert(session, "book.shared_cost", [[s.id, s.nano, "proportional", *_dates(s)] for s in facts.shared])
     _insert(session, "book.model_alias", [[a.alias, model_no[a.model], *_dates(a)] for a in facts.aliases])
     policy = [1, "weights", "separate", "month", facts.min_coverage_ppm, facts.hold, facts.weight_scale]
-    _insert(session, "book.policy", [[*policy, *(facts.weights[kind] for kind in KINDS), "", moment(0)]])
+    _insert(session, "book.policy", [[*policy, *(facts.weights[kind] for kind in KINDS), "", moment(0), "[]"]])
     land(session, facts.events, model_no)
     sample(session, facts.samples)
 
@@ -202,7 +203,9 @@ def land(session: Session, events: Iterable[Event], model_no: dict[str, int]) ->
             (*who, e.provider, e.cluster, e.deployment, e.replica, e.status, "reported", e.tier), len(series) + 1
         )
         counts = [dict(e.tokens).get(kind, 0) for kind in KINDS]
-        rows.append([1, f"e{number}", moment(e.at), series_no, 0, None, None, *counts, 1, None, None, None, 1])
+        rows.append(
+            [1, f"e{number}", moment(e.at), series_no, 0, None, None, *counts, 1, None, None, None, 1, None, None]
+        )
     _insert(
         session,
         "raw.caller",
