@@ -7,10 +7,9 @@ What is decided here:
 - Old and new names of one count are twins on one span: the first name known here is read, nothing is added.
 - Cached and newly cached tokens are inside the input, reasoning inside the output. Counts that contradict this are read as
   standing beside one another, and marked `partial`; so are an engine's counts that do not tell what was cached.
-- The id is the response's, else LiteLLM's call id, else the engine's request id, else trace and span. A client, a gateway and an
-  engine that tell of one response name it alike: the second observer becomes a conflict that shows, and no second bill. Where one
-  of them leaves the response's id out, as LiteLLM does of some streams, they are two events: take one observer's spans then.
-- `source` is `otel`, also for what LiteLLM traces: a call that its webhook reports as well are two events, so take one of both.
+- The id is the response's, else LiteLLM's call id, else the engine's request id, else trace and span.
+- `source` is `otel` for whoever called, `otel:litellm`, `otel:engine` and `otel:server` for those who served: what they say of one
+  call is joined by its names when it is metered, as with LiteLLM's webhook. A second observer of one kind is a conflict that shows.
 - Of sampled spans the others are missing. Their `usage_quality` says so, and landing rejects it.
 - Identity is LiteLLM's, or where the caller itself reports, its resource's. Engines and other gateways do not speak for callers.
 """
@@ -49,16 +48,13 @@ _REASONING = (
     "gen_ai.usage.reasoning_tokens",
     "llm.token_count.completion_details.reasoning",
 )
-_MODEL = (
-    "gen_ai.response.model",
-    "gen_ai.request.model",
-    "llm.response.model",
-    "llm.request.model",
-    "llm.model_name",
-)
+_MODEL = ("gen_ai.response.model", "gen_ai.request.model", "llm.response.model", "llm.request.model", "llm.model_name")
 _PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
-_IDS = ("gen_ai.response.id", "litellm.call_id", "gen_ai.request.id")
+_RESPONSE = ("gen_ai.response.id", "gen_ai.request.id")
 """An engine's request id is the id that its response carries."""
+
+_CALL = ("litellm.call_id",)
+_IDS = (_RESPONSE[0], *_CALL, _RESPONSE[1])
 
 _SESSION = ("gen_ai.conversation.id", "session.id")
 _TIER = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
@@ -127,7 +123,7 @@ def event(seen: Observation) -> dict[str, Any] | Ignored:
     provider = served_by(_text(said, _PROVIDER), host)
     found = {
         "event_id": _identity(seen),
-        "source": "otel",
+        "source": "otel" if role == "caller" else f"otel:{role}",
         "occurred_at": instant(seen.ended_ns),
         "model": _text(said, _MODEL) or (_text(resource, ("service.name",)) if role == "engine" else None),
         "provider": provider,
@@ -138,6 +134,8 @@ def event(seen: Observation) -> dict[str, Any] | Ignored:
         "tags": _tags(said, _LITELLM_TAGS) if role == "litellm" else _tags(resource, _CALLER_TAGS, role == "caller"),
         "trace_id": seen.trace_id,
         "session_id": _text(said, _SESSION),
+        "response_id": _text(said, _RESPONSE),
+        "call_id": _text(said, _CALL),
         "uncached_input_tokens": uncached,
         "cache_read_tokens": read,
         "cache_write_tokens": written,
