@@ -120,6 +120,16 @@ def ingest_families() -> Iterator[Family]:
         "Records quarantined so far, by reason; a conflict is one of them.",
         "SELECT source, reason, CAST(sum(records) AS VARCHAR) AS sample FROM rejections GROUP BY source, reason",
     )
+    yield Family(
+        "gauge",
+        "apportion_month_to_date_observed_events",
+        ("source", "believed_source"),
+        "",
+        "Events of the newest metered month that were not metered, since another source is believed about their calls.",
+        f"""
+        SELECT source, believed_source, CAST(events AS VARCHAR) AS sample FROM observed_usage
+        WHERE billing_period = ({MONTH})""",
+    )
 
 
 def step_families() -> Iterator[Family]:

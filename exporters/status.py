@@ -54,6 +54,9 @@ SELECT name, collector, state, since, failures, last_error, last_success_at, lag
 SELECT stream, count(*) AS gaps, sum(position_to - position_from)::BIGINT AS records, max(noticed_at) AS noticed_at,
     arg_max(reason, noticed_at) AS reason
 FROM stream_gaps GROUP BY stream ORDER BY stream""",
+    "observed": """
+SELECT source, believed_source, sum(events)::BIGINT AS events, sum(consumed_tokens)::HUGEINT AS tokens
+FROM observed_usage GROUP BY ALL ORDER BY source, believed_source""",
     "streams": "SELECT stream, position, records, updated_at FROM streams ORDER BY stream",
     "steps": "SELECT step, runs, finished_at, duration_us, row_count FROM step_runs ORDER BY step",
     "jobs": "SELECT job, runs, failed, started_at, outcome, detail, duration_us FROM job_runs ORDER BY job",
@@ -99,6 +102,9 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     for one in found["rejections"]:
         replayed = f" ({one['replayed']:,} replayed since)" if one["replayed"] else ""
         lines.append(f"  rejected: {one['records']:,} of {one['format']}: {one['reason']}{replayed}")
+    for one in found["observed"]:
+        calls = f"{one['events']:,} events of {one['source']} tell of calls that {one['believed_source']} reports"
+        lines.append(f"  observed: {calls}; not metered twice")
     lines += [f"  lost: {one['records']:,} records of {one['stream']}: {one['reason']}" for one in found["gaps"]]
     for month in found["months"]:
         verdict = "yes" if month["conserved"] else "NO"

@@ -85,6 +85,14 @@ def carefully(bench: Bench) -> Outcome:
     )
 
 
+def mark_dirty(bench: Bench) -> None:
+    """Write down which hours have to be metered: the batch's, and those that tell of the same calls."""
+    session, kind = bench.session, bench.kind
+    session.do(kind.sql("dirty"))
+    if kind.name == "usage" and session.value(kind.sql("named")):
+        session.do(kind.sql("partners"))
+
+
 def by_part(session: Session, parts: Sequence[Part]) -> dict[tuple[int, str], int]:
     """How many records of each part, by its index, were met before, by verdict; empty after the clean path."""
     if not session.value("SELECT getvariable('careful')"):

@@ -189,5 +189,5 @@ class Lander:
             journal.move(session, self._stream, piece, outcome, evidence)
         if not self._replacing:
             quarantine(session, rejections, kind=self._kind.name, format_name=self._format.name, stream=self._stream)
-        session.do(self._kind.sql("dirty"))
+        decide.mark_dirty(self._bench)
         journal.enter(session, self._kind.name, self._format.name, self._stream, piece, outcome)

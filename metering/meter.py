@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from apportion.domain.clock import Clock
 from apportion.domain.errors import LedgerError
@@ -17,7 +18,7 @@ from apportion.domain.period import FOREVER, HOUR_US, Period, spans
 from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.step import audit, run
 from metering.hours import due, gaps
-from metering.steps import AUDITS, OF_ENGINES, OVER_EVENTS, STEPS
+from metering.steps import AUDITS, OBSERVED, OF_ENGINES, OVER_EVENTS, RECONCILIATION, STEPS
 
 _INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"
 _HOURS = "unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR))"
@@ -32,6 +33,9 @@ SELECT EXISTS (
 
 OVER_EVENTS_MAX = timedelta(days=5)
 """A month of events is added a quarter faster in parts of one to five days than at once; shorter ones gain nothing."""
+
+RUNS_AT_MOST = timedelta(days=1)
+"""Of a request's duration no more counts."""
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 """An open `since`."""
@@ -99,13 +103,7 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
     window = {"period_start": period.start, "period_end": period.end}
     with ledger.transaction() as session:
         policy = _policy(session)
-        engines_tell = bool(session.value(_ENGINES_TELL, window))
-        for step in STEPS:
-            if step.name in OF_ENGINES and not engines_tell:
-                session.do(f"DELETE FROM {step.name} {_INSIDE}", window)
-                continue
-            for piece in _pieces(period) if step.name == OVER_EVENTS else (period,):
-                run(session, [step], piece, policy, clock)
+        _fill(session, period, policy, clock)
         audit(session, AUDITS, period, policy)
         session.do(f"DELETE FROM raw.dirty_hour {_INSIDE}", window)
         session.do(f"DELETE FROM book.dirty_hour {_INSIDE}", window)
@@ -115,6 +113,27 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
         )
         settle(session, period)
         return int(session.value(f"SELECT count(*) FROM metering.charge_hourly {_INSIDE}", window))
+
+
+def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Clock) -> None:
+    """Run the steps of a span: those over events for one piece of it after another, those of engines where any tells."""
+    engines_tell = session.value(_ENGINES_TELL, {"period_start": period.start, "period_end": period.end})
+    for over_events, steps in groupby(STEPS, key=lambda step: step.name in OVER_EVENTS):
+        together = tuple(steps)
+        if over_events:
+            observed = [step for step in together if step.name == OBSERVED]
+            for piece in _pieces(period):
+                run(session, together, piece, policy, clock)
+            continue
+        for step in together:
+            if step.name in OF_ENGINES and not engines_tell:
+                session.do(
+                    f"DELETE FROM {step.name} {_INSIDE}", {"period_start": period.start, "period_end": period.end}
+                )
+                continue
+            if step.name == RECONCILIATION:
+                run(session, observed, Period(period.start, period.end + RUNS_AT_MOST), policy, clock)
+            run(session, [step], period, policy, clock)
 
 
 def _pieces(period: Period) -> Iterator[Period]:

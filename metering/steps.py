@@ -6,17 +6,23 @@ from typing import Final
 
 from apportion.ledger.step import Query, load
 
-OVER_EVENTS: Final = "metering.placed_usage_hourly"
-"""The step that reads the events: the only one whose input grows with the traffic and not with the fleet."""
+OBSERVED: Final = "metering.observed_event"
+"""Which events are passed over, since another source is believed: also among those that ended after the span."""
 
-OF_ENGINES: Final = frozenset({"metering.engine_usage_hourly", "metering.reconciliation_hourly"})
+RECONCILIATION: Final = "metering.reconciliation_hourly"
+"""It reads the requests that ran in the span, also where they ended up to a day later."""
+
+OVER_EVENTS: Final = (OBSERVED, "metering.placed_usage_hourly", "metering.observed_usage_hourly")
+"""The steps that read the events, one after another for each piece of a span: only their input grows with the traffic."""
+
+OF_ENGINES: Final = frozenset({"metering.engine_usage_hourly", RECONCILIATION})
 """The steps that have no row for an hour of which no engine tells: most ledgers never need them."""
 
 _ORDER: Final = (
     "metering.engine_usage_hourly",
     "metering.series_place",
-    OVER_EVENTS,
-    "metering.reconciliation_hourly",
+    *OVER_EVENTS,
+    RECONCILIATION,
     "metering.origin_charge_hourly",
     "metering.gpu_activity_hourly",
     "metering.deployment_cost_hourly",

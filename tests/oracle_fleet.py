@@ -122,6 +122,7 @@ class Fleet:
     over: str
     hold_us: int
     tolerance_ppm: int
+    observers: tuple[str, ...]
 
 
 def micros(instant: datetime) -> int:
@@ -201,6 +202,7 @@ def fleet(document: Mapping[str, Any]) -> Fleet:
         over=policy.get("over", "month"),
         hold_us=int(policy.get("sample_hold_seconds", 120) * 1_000_000),
         tolerance_ppm=int(Decimal(policy.get("unlogged_tolerance", "0.01")) * 1_000_000),
+        observers=tuple(policy.get("observers", ())),
     )
 
 

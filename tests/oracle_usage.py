@@ -18,6 +18,12 @@ from tests.oracle_fleet import HOUR_US, KINDS, Deployment, Fleet, Range, hour_of
 
 Record = Mapping[str, Any]
 
+GATEWAYS = ("litellm", "otel:litellm", "kong", "apisix", "envoy*", "portkey", "cloudflare")
+ENGINES = ("vllm*", "sglang*", "otel:engine", "otel:server")
+CLIENTS = ("openai", "anthropic", "gemini", "bedrock", "cohere", "langfuse", "otel")
+OBSERVERS = GATEWAYS + ENGINES + CLIENTS
+"""Where a policy does not say which source is believed first."""
+
 
 class Consumer(NamedTuple):
     """Whose tokens: the parts of a usage event that a charge keeps; `caller` is compact JSON."""
@@ -51,7 +57,7 @@ def landed(events: Iterable[Record]) -> list[Record]:
 def usage(fleet: Fleet, events: Iterable[Record]) -> dict[tuple[int, str], Usage]:
     """Tokens by hour and deployment (empty: in none of ours), then consumer and token kind."""
     found: dict[tuple[int, str], Usage] = defaultdict(dict)
-    for event in landed(events):
+    for event in metered(fleet, landed(events)):
         hour = hour_of(instant(event["occurred_at"]))
         model = served_model(fleet, event["model"], hour)
         who = Consumer(event.get("provider", "self"), model, caller(fleet, event), event.get("tier", ""))
@@ -59,6 +65,40 @@ def usage(fleet: Fleet, events: Iterable[Record]) -> dict[tuple[int, str], Usage
         for kind in KINDS:
             kinds[kind] += event.get(f"{kind}_tokens", 0)
     return dict(found)
+
+
+def metered(fleet: Fleet, events: Iterable[Record]) -> list[Record]:
+    """Events without those that tell of a call about which another source is believed.
+
+    A call is known by either of its names, within an hour and the hours beside it. Who knows the counts comes before
+    who does not, then the policy's order decides, then the name of the source.
+    """
+    told = list(events)
+    voices: dict[tuple[str, int], list[tuple[bool, int, str]]] = defaultdict(list)
+    for event in told:
+        for name in names(event):
+            voices[name, hour_of(instant(event["occurred_at"]))].append(voice(fleet, event))
+    return [event for event in told if believed(voices, event)]
+
+
+def names(event: Record) -> set[str]:
+    """What a call is known by."""
+    return {event[name] for name in ("response_id", "call_id") if event.get(name)}
+
+
+def voice(fleet: Fleet, event: Record) -> tuple[bool, int, str]:
+    """How early an event is believed, ending in its source."""
+    source, globs = event["source"], fleet.observers or OBSERVERS
+    place = next((n for n, glob in enumerate(globs) if fits(glob, source)), len(globs))
+    return event.get("usage_quality") == "missing", place, source
+
+
+def believed(voices: Mapping[tuple[str, int], list[tuple[bool, int, str]]], event: Record) -> bool:
+    """Whether the first voice about each of an event's names is its own source's."""
+    hour = hour_of(instant(event["occurred_at"]))
+    near = (hour - HOUR_US, hour, hour + HOUR_US)
+    firsts = [min(voice for at in near for voice in voices.get((name, at), ())) for name in names(event)]
+    return all(source == event["source"] for _, _, source in firsts)
 
 
 def caller(fleet: Fleet, event: Record) -> str:

@@ -59,6 +59,8 @@ USAGE_FIELDS: Final[Dictionary[str, FieldType]] = {
             "namespace",
             "trace_id",
             "session_id",
+            "response_id",
+            "call_id",
             "status",
             "usage_quality",
             "tier",

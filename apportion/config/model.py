@@ -63,6 +63,7 @@ class Policy:
         sample_hold_us: microseconds a GPU sample holds at most; no more than an hour.
         unlogged_tolerance_ppm: what engines may be ahead of the logs, in parts per million of their count, at no cost.
         late_limit_days: accepted age of live events.
+        observers: globs of sources; of those that tell of one call, the first is metered.
     """
 
     utilization: Utilization
@@ -74,6 +75,7 @@ class Policy:
     sample_hold_us: int
     unlogged_tolerance_ppm: int
     late_limit_days: int
+    observers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

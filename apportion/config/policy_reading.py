@@ -24,6 +24,12 @@ WEIGHT_MAX: Final = 1_000_000
 HOLD_MAX_SECONDS: Final = 3600
 """A sample that held longer would reach beyond the next hour."""
 PPM: Final = 1_000_000
+OBSERVERS: Final = (
+    "litellm", "otel:litellm", "kong", "apisix", "envoy*", "portkey", "cloudflare",
+    "vllm*", "sglang*", "otel:engine", "otel:server",
+    "openai", "anthropic", "gemini", "bedrock", "cohere", "langfuse", "otel",
+)  # fmt: skip
+"""Defaults: gateways, which know whose call it was; engines, which know what it took; then what clients say of themselves."""
 
 
 def read(table: Table) -> Policy:
@@ -39,6 +45,7 @@ def read(table: Table) -> Policy:
         sample_hold_us=hold,
         unlogged_tolerance_ppm=table.read("unlogged_tolerance", _ratio_ppm, 10_000),
         late_limit_days=table.integer("late_limit_days", 1, 3650, 35),
+        observers=table.read("observers", _observers, OBSERVERS),
     )
 
 
@@ -55,6 +62,10 @@ def _weight(value: object) -> Decimal:
         msg = f"is {weight}; write a weight of at most {WEIGHT_MAX} (only their proportions count)"
         raise ValueError(msg)
     return weight
+
+
+def _observers(value: object) -> tuple[str, ...]:
+    return values.texts(value, '["litellm", "vllm-*", "otel*"]')
 
 
 def _hold_us(value: object) -> int:

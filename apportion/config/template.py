@@ -77,6 +77,7 @@ min_coverage = 0.9                     # telemetry below it flags the hour
 sample_hold_seconds = 120              # a GPU sample counts until the next, at most this long
 unlogged_tolerance = 0.01              # what engines may count beyond the logs before it is __unattributed__
 late_limit_days = 35                   # how late a live event may come
+# observers = ["litellm", "vllm*", "otel*"]  # which source is believed of a call that several tell of
 
 # [[entitlements]]                     # GPUs reserved for a team, for idle = "entitlement"
 # pool = "h100-prod"

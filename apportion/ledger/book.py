@@ -163,7 +163,9 @@ def _policy(session: Session, wanted: Mapping[str, object], now: datetime) -> _D
         {"version": version, **content, "digest": digest, "now": now},
     )
     before = dict(zip(book_rows.POLICY_COLUMNS, kept[0][1:], strict=True)) if kept else {}
-    differing = {column for column in content if content[column] != before.get(column)}
+    # NULL in a policy that was kept: it is older than the column, and no hour was metered in another way for it.
+    unasked = {column for column, kept_value in before.items() if kept_value is None}
+    differing = {column for column in content if content[column] != before.get(column)} - unasked
     metered = differing - set(book_rows.SETTLEMENT_COLUMNS)
     return _Difference(
         before=text(before), after=text(dict(wanted)), reached=[book_hours.ALWAYS] if metered else [],

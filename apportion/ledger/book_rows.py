@@ -16,7 +16,7 @@ from apportion.ledger.connection import Row
 
 POLICY_COLUMNS: Final = (
     "phase_split", "idle", "over", "min_coverage_ppm", "sample_hold_us", "unlogged_tolerance_ppm", "weight_scale",
-    *(f"{kind}_weight" for kind in TOKEN_KINDS),
+    *(f"{kind}_weight" for kind in TOKEN_KINDS), "observers",
 )  # fmt: skip
 SETTLEMENT_COLUMNS: Final = ("idle", "over")
 """Policy that only settlement reads; all other policy is metering's."""
@@ -58,7 +58,8 @@ def policy(config: Policy) -> dict[str, object]:
     """The policy's columns by name."""
     weights, scale = scaled_weights(config.weights)
     found: dict[str, object] = {column: getattr(config, column) for column in POLICY_COLUMNS[:6]}
-    return found | {"weight_scale": scale} | {f"{kind}_weight": weights[kind] for kind in TOKEN_KINDS}
+    found |= {"weight_scale": scale, "observers": text([like(glob) for glob in config.observers])}
+    return found | {f"{kind}_weight": weights[kind] for kind in TOKEN_KINDS}
 
 
 def settings(config: Config) -> dict[str, str]:

@@ -69,10 +69,15 @@ def spread(found: Mapping[str, Keys], places: Sequence[Keys] = PLACES) -> tuple[
         found: name of a value -> keys from a place down to it.
         places: the first that holds a value wins.
 
-    Returns: names and keys for `Native.found`, and the step that gives each value its own name.
+    Returns: names and keys for `Native.found`, and the step that gives each value its own name; where one is `response`, also
+    `answer_id`.
     """
     spots = {f"{name}_{n}": (*place, *keys) for name, keys in found.items() for n, place in enumerate(places)}
     step = {name: f"coalesce({', '.join(f'{name}_{n}' for n in range(len(places)))}, NULL)" for name in found}
+    if (
+        "response" in found
+    ):  # the innermost id is the answer's own: whoever called, passed it on or served it knows that one
+        step["answer_id"] = f"coalesce({', '.join(f'response_{n}' for n in reversed(range(len(places))))}, NULL)"
     return spots, step
 
 
@@ -94,6 +99,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "namespace": to.quoted("home"),
     "trace_id": to.quoted("trace"),
     "session_id": to.quoted("conversation"),
+    "response_id": to.quoted("answer_id"),
     "ttft_ms": to.number("first_after", "ms", "milliseconds"),
     "status": "ended_as",
     "duration_ms": to.number("took", "ms", "milliseconds"),

@@ -82,6 +82,7 @@ ANTHROPIC = Native(
         **answers.FIELDS,
         **TOKENS,
         "event_id": to.quoted("coalesce(response, call, named)"),
+        "call_id": to.quoted("call"),
         "source": to.quoted("'anthropic'"),
         "model": to.quoted("served"),
         "provider": to.quoted("who"),

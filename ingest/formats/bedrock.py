@@ -89,6 +89,7 @@ BEDROCK = Native(
         **answers.FIELDS,
         **TOKENS,
         "event_id": to.quoted("coalesce(request, request_boto, request_js, response)"),
+        "call_id": to.quoted("coalesce(request, request_boto, request_js)"),
         "source": to.quoted("'bedrock'"),
         "occurred_at": f"CASE WHEN coalesce(logged, stamped) IS NULL AND dated IS NOT NULL THEN {to.time('dated', _DATE)} "
         f"ELSE {answers.FIELDS['occurred_at']} END",

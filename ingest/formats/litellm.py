@@ -9,6 +9,8 @@ What is decided here:
 - Cached, newly cached and reasoning tokens are inside the counts, for every provider. Counts that contradict this are read
   as standing beside one another, and marked `partial`.
 - A hit in LiteLLM's own response cache used no GPU: one request without tokens.
+- A call is known by its answer's id, which clients and engines see too, and by LiteLLM's call id, which its spans carry: where
+  they arrive as well, this is the event that is metered.
 - A client that hung up (499) is cancelled, and what LiteLLM counted of it is an estimate.
 - Identity is what LiteLLM knows of the key: its hash, team, project, organisation, and the metadata that authentication put
   on it. `request_tags`, `spend_logs_metadata`, `requester_metadata` and `end_user` can be written by whoever calls: they are
@@ -30,6 +32,8 @@ _KEY = "user_api_key_"
 _USAGE = ("metadata", "usage_object")
 _END = TimeSpec(column="endTime", path=("endTime",), format="epoch_s", zone=None)
 _HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#]*@)?([^/?#@]+)"
+RESPONSE = r"regexp_replace({}, '_cache_hit[0-9.]*$', '')"
+"""SQL: the id of the answer, which LiteLLM marks where it gives one again; whoever called sees it without the mark."""
 _SECONDS = "TRY_CAST({} AS DECIMAL(28, 9))"
 
 
@@ -127,6 +131,8 @@ LITELLM = Native(
         ),
         "trace_id": to.quoted("trace"),
         "session_id": to.quoted("conversation"),
+        "response_id": to.quoted(RESPONSE.format("response")),
+        "call_id": to.quoted("call"),
         "uncached_input_tokens": f"CASE WHEN NOT hit THEN {dialects.without('prompt', ['read', 'written'])} END",
         "cache_read_tokens": "CASE WHEN NOT hit THEN read END",
         "cache_write_tokens": "CASE WHEN NOT hit THEN written END",

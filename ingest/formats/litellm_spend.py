@@ -16,7 +16,7 @@ from __future__ import annotations
 from apportion.config.mapping import TimeSpec
 from ingest.formats import answers, dialects
 from ingest.formats import conversions as to
-from ingest.formats.litellm import LITELLM
+from ingest.formats.litellm import LITELLM, RESPONSE
 from ingest.formats.native import Native
 from ingest.kinds import USAGE
 
@@ -111,6 +111,8 @@ LITELLM_SPEND = Native(
         "replica": to.quoted("CASE WHEN who = 'self' THEN host END"),
         "principal": to.quoted("coalesce(key_hash, key_alias)"),
         "session_id": to.quoted("conversation"),
+        "response_id": to.quoted(f"CASE WHEN NOT batched THEN {RESPONSE.format('row')} END"),
+        "call_id": to.quoted("call"),
         "uncached_input_tokens": f"CASE WHEN NOT hit THEN {dialects.without('prompt', ['read', 'written'])} END",
         "cache_read_tokens": "CASE WHEN NOT hit THEN read END",
         "cache_write_tokens": "CASE WHEN NOT hit THEN written END",

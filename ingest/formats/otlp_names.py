@@ -74,8 +74,11 @@ MODEL: Final = (
     "langfuse.observation.model.name",
 )
 PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "llm.vendor")
-IDS: Final = ("gen_ai.response.id", "litellm.call_id", "gen_ai.request.id")
+RESPONSE: Final = ("gen_ai.response.id", "gen_ai.request.id")
 """An engine's request id is the id that its response carries."""
+
+CALL: Final = ("litellm.call_id",)
+IDS: Final = (RESPONSE[0], *CALL, RESPONSE[1])
 
 SESSION: Final = ("gen_ai.conversation.id", "session.id")
 TIER: Final = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")

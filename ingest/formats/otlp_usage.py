@@ -8,10 +8,9 @@ What is decided here:
 - Old and new names of one count (`otlp_names.py`) are twins on one span: one is read, nothing is added.
 - Cached and newly cached tokens are inside the input, reasoning inside the output. Counts that contradict this are read as
   standing beside one another, and marked `partial`; so are an engine's counts that do not tell what was cached.
-- The id is the response's, else LiteLLM's call id, else the engine's request id, else trace and span. A client, a gateway and an
-  engine that tell of one response name it alike: the second observer becomes a conflict that shows, and no second bill. Where one
-  of them leaves the response's id out, as LiteLLM does of some streams, they are two events: take one observer's spans then.
-- `source` is `otel`, also for what LiteLLM traces: a call that its webhook reports as well are two events, so take one of both.
+- The id is the response's, else LiteLLM's call id, else the engine's request id, else trace and span.
+- `source` is `otel` for whoever called, `otel:litellm`, `otel:engine` and `otel:server` for those who served: what they say of one
+  call is joined by its names when it is metered, as with LiteLLM's webhook. A second observer of one kind is a conflict that shows.
 - Of sampled spans the others are missing. Their `usage_quality` says so, and landing rejects it.
 - Identity is LiteLLM's, or where the caller itself reports, its resource's. Engines and other gateways do not speak for callers.
 """
@@ -58,13 +57,15 @@ def event(seen: Observation) -> dict[str, Any] | Ignored:
     partial = partial or prompt is None or (role == "engine" and read is None) or (work == "call" and output is None)
     found = {
         "event_id": _identity(seen),
-        "source": "otel",
+        "source": "otel" if role == "caller" else f"otel:{role}",
         "occurred_at": instant(seen.ended_ns),
         "revision": _COUNTED if counted else None,
         "model": model or (_text(seen.resource, ("service.name",)) if role == "engine" else None),
         **_whose(seen, role),
         "trace_id": seen.trace_id,
         "session_id": _text(said, names.SESSION),
+        "response_id": _text(said, names.RESPONSE),
+        "call_id": _text(said, names.CALL),
         "uncached_input_tokens": uncached,
         "cache_read_tokens": read,
         "cache_write_tokens": written,

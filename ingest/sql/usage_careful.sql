@@ -14,7 +14,14 @@ FROM (
 ) AS reached
 ON CONFLICT DO NOTHING;
 
-INSERT INTO raw.superseded_event
+DELETE FROM withdrawn;
+
+INSERT INTO withdrawn
+SELECT held.occurred_at, held.response_key, held.call_key
+FROM held JOIN verdict USING (source_no, event_id)
+WHERE held.is_live AND verdict.is_live;
+
+INSERT INTO raw.superseded_event BY NAME
 SELECT held.* EXCLUDE (is_live, row_no, claimed_at)
 FROM held JOIN verdict USING (source_no, event_id)
 WHERE held.is_live AND verdict.is_live;
@@ -24,13 +31,13 @@ WHERE rowid IN (
     SELECT held.row_no FROM held JOIN verdict USING (source_no, event_id) WHERE held.is_live AND verdict.is_live
 );
 
-INSERT INTO raw.usage_event
-SELECT staged.* EXCLUDE (record, claimed_at), getvariable('batch_no')
+INSERT INTO raw.usage_event BY NAME
+SELECT staged.* EXCLUDE (record, claimed_at), getvariable('batch_no') AS batch_no
 FROM staged JOIN verdict USING (record)
 WHERE verdict.is_live;
 
-INSERT INTO raw.superseded_event
-SELECT staged.* EXCLUDE (record, claimed_at), getvariable('batch_no')
+INSERT INTO raw.superseded_event BY NAME
+SELECT staged.* EXCLUDE (record, claimed_at), getvariable('batch_no') AS batch_no
 FROM staged JOIN verdict USING (record)
 WHERE verdict.outcome = 'superseded' AND NOT verdict.is_live;
 

@@ -25,6 +25,8 @@ WITH facts AS (
         unquoted(event_id) AS id,
         nullif(unquoted(trace_id), '') AS trace,
         nullif(unquoted(session_id), '') AS session,
+        nullif(unquoted(response_id), '') AS response,
+        nullif(unquoted(call_id), '') AS called,
         instant(occurred_at) AS claimed_at,
         CASE WHEN revision IS NULL THEN 0 ELSE TRY_CAST(revision::VARCHAR AS INTEGER) END AS revised,
         CASE WHEN uncached_input_tokens IS NULL THEN 0 ELSE TRY_CAST(uncached_input_tokens::VARCHAR AS BIGINT) END AS uncached_input,
@@ -54,9 +56,14 @@ judged AS (
         AND output <= getvariable('tokens_max')
         AND reasoning <= getvariable('tokens_max')
         AND optional_sound(trace_id, coalesce(trace, '')) AND optional_sound(session_id, coalesce(session, ''))
+        AND optional_sound(response_id, coalesce(response, '')) AND optional_sound(call_id, coalesce(called, ''))
         AND (ttft_ms IS NULL OR (ttft_ms[1] <> '"' AND ttft >= 0))
         AND (duration_ms IS NULL OR (duration_ms[1] <> '"' AND duration >= 0))
         AND (queue_ms IS NULL OR (queue_ms[1] <> '"' AND queued >= 0)) AS sound
     FROM facts
 )
-SELECT * FROM judged;
+-- Names of calls are kept as 128-bit digests: they are only ever compared.
+SELECT judged.*, md5_number(response) AS response_key, md5_number(called) AS call_key FROM judged;
+
+-- Names that a careful landing took back, for usage_dirty.sql.
+CREATE TEMP TABLE IF NOT EXISTS withdrawn (occurred_at TIMESTAMP, response_key UHUGEINT, call_key UHUGEINT);

@@ -8,6 +8,8 @@ SELECT
     decoded.revised AS revision,
     decoded.trace AS trace_id,
     decoded.session AS session_id,
+    decoded.response_key AS response_key,
+    decoded.call_key AS call_key,
     decoded.uncached_input AS uncached_input_tokens,
     decoded.cache_read AS cache_read_tokens,
     decoded.cache_write AS cache_write_tokens,

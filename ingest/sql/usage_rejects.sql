@@ -21,8 +21,10 @@ SELECT
             {name: 'requests', text: requests, most: 1000000},
             {name: 'revision', text: revision, most: 2147483647}
         ], lambda field: count_fault(field.name, field.text, field.most))),
-        first_fault(list_transform([{name: 'trace_id', text: trace_id}, {name: 'session_id', text: session_id}],
-            lambda field: text_fault(field.name, field.text, false, 512))),
+        first_fault(list_transform([
+            {name: 'trace_id', text: trace_id}, {name: 'session_id', text: session_id},
+            {name: 'response_id', text: response_id}, {name: 'call_id', text: call_id}
+        ], lambda field: text_fault(field.name, field.text, false, 512))),
         first_fault(list_transform([
             {name: 'ttft_ms', text: ttft_ms, parsed: ttft},
             {name: 'duration_ms', text: duration_ms, parsed: duration},

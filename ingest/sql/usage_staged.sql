@@ -6,6 +6,7 @@ SELECT
     decoded.uncached_input AS uncached_input_tokens, decoded.cache_read AS cache_read_tokens,
     decoded.cache_write AS cache_write_tokens, decoded.output AS output_tokens, decoded.reasoning AS reasoning_tokens,
     decoded.request_count AS requests, decoded.ttft AS ttft_us, decoded.duration AS duration_us, decoded.queued AS queue_us,
+    decoded.response_key, decoded.call_key,
     decoded.claimed_at
 FROM decoded_usage('numbered') AS decoded
 JOIN known_series AS series ON series.series_key = decoded.series_key AND series.series_no IS NOT NULL
@@ -27,8 +28,8 @@ live AS (
 )
 SELECT true AS is_live, live.*, coalesce(skewed.reported_at, live.occurred_at) AS claimed_at
 FROM live LEFT JOIN raw.skewed_event AS skewed USING (source_no, event_id, occurred_at) -- NULL: the clock was right
-UNION ALL
-SELECT false, -1, history.*, coalesce(skewed.reported_at, history.occurred_at)
+UNION ALL BY NAME
+SELECT false AS is_live, -1 AS row_no, history.*, coalesce(skewed.reported_at, history.occurred_at) AS claimed_at
 FROM raw.superseded_event AS history JOIN ids USING (source_no, event_id)
 LEFT JOIN raw.skewed_event AS skewed USING (source_no, event_id, occurred_at);
 
@@ -36,12 +37,12 @@ CREATE OR REPLACE TEMP TABLE verdict AS
 WITH versions AS (
     SELECT record, source_no, event_id, revision,
         (series_no, claimed_at, trace_id, session_id, uncached_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
-            reasoning_tokens, requests, ttft_us, duration_us, queue_us) AS content
+            reasoning_tokens, requests, ttft_us, duration_us, queue_us, response_key, call_key) AS content
     FROM staged
     UNION ALL
     SELECT 0, source_no, event_id, revision,
         (series_no, claimed_at, trace_id, session_id, uncached_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
-            reasoning_tokens, requests, ttft_us, duration_us, queue_us)
+            reasoning_tokens, requests, ttft_us, duration_us, queue_us, response_key, call_key)
     FROM held
 ),
 ranked AS (

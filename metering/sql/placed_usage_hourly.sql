@@ -1,9 +1,9 @@
 -- step:   metering.placed_usage_hourly
 -- grain:  charge_period_start, deployment_no, provider, model_no, caller_no, tier
--- reads:  raw.usage_event, metering.series_place
+-- reads:  raw.usage_event, metering.series_place, metering.observed_event
 -- params: period_start, period_end
 -- why:    the one pass over the events: landing left one live row per source and event id, so that it only adds; grouped by
---         small numbers, and by nothing that tells no charge apart
+--         small numbers, and by nothing that tells no charge apart; what other sources say of a metered call is passed over
 WITH usage AS (
     SELECT
         date_trunc('hour', event.occurred_at)     AS charge_period_start,
@@ -19,6 +19,7 @@ WITH usage AS (
     LEFT JOIN metering.series_place AS series  -- every event has one; without, it would stop at NOT NULL and not get lost
         ON series.series_no = event.series_no
         AND event.occurred_at >= series.effective_from AND event.occurred_at < series.effective_to
+    ANTI JOIN metering.observed_event AS observed ON observed.event_row = event.rowid
     WHERE event.occurred_at >= $period_start::TIMESTAMP AND event.occurred_at < $period_end::TIMESTAMP
     GROUP BY 1, 2
 ),

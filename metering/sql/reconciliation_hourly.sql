@@ -1,6 +1,7 @@
 -- step:   metering.reconciliation_hourly
 -- grain:  charge_period_start, pool_no, deployment_no
--- reads:  metering.engine_usage_hourly, metering.placed_usage_hourly, metering.series_place, raw.usage_event, raw.series, book.policy
+-- reads:  metering.engine_usage_hourly, metering.placed_usage_hourly, metering.series_place, metering.observed_event,
+--         raw.usage_event, raw.series, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    tokens that engines counted and no log explains are somebody's work; a request that crosses an hour must not look lost, so
 --         its output is spread over its time, and may as well have been counted as it ended, its prompt in any hour it ran in
@@ -35,7 +36,8 @@ crossing AS (
     SELECT
         series_no, epoch_us(occurred_at) AS ended_us, LEAST(duration_us, 86400000000) AS took_us,
         uncached_input_tokens + cache_read_tokens + cache_write_tokens AS input_tokens, output_tokens + reasoning_tokens AS output_tokens
-    FROM raw.usage_event
+    FROM raw.usage_event AS event
+    ANTI JOIN metering.observed_event AS observed ON observed.event_row = event.rowid
     WHERE occurred_at >= $period_start::TIMESTAMP AND occurred_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
         AND duration_us > epoch_us(occurred_at) % 3600000000
         AND series_no IN (SELECT series_no FROM told)
@@ -78,6 +80,7 @@ doubted AS (
     JOIN told
         ON told.series_no = event.series_no AND told.effective_from <= event.occurred_at AND told.effective_to > event.occurred_at
     JOIN raw.series AS series ON series.series_no = told.series_no
+    ANTI JOIN metering.observed_event AS observed ON observed.event_row = event.rowid
     WHERE event.occurred_at >= $period_start::TIMESTAMP AND event.occurred_at < $period_end::TIMESTAMP
         AND (series.usage_quality IN ('missing', 'partial') OR series.status <> 'success')
     GROUP BY 1, 2, 3

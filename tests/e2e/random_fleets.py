@@ -1,8 +1,8 @@
 """Fleets, usage and telemetry at random, valid and as awkward as valid can be, the same for the same seed.
 
 Pools come, go, grow and change price within hours; deployments hand over, share models and name their own policies;
-events repeat, are revised, come from nowhere, take hours and cost nothing; samples have gaps, holes and odd decimals;
-engines restart, fall silent and know what no log says; the hours cross from one month into the next.
+events repeat, are revised, tell of one another's calls, come from nowhere, take hours and cost nothing; samples have gaps, holes
+and odd decimals; engines restart, fall silent and know what no log says; the hours cross from one month into the next.
 """
 
 from __future__ import annotations
@@ -157,6 +157,7 @@ def _policy(random: Random) -> Document:
         "idle": random.choice(["separate", "proportional", "even", "entitlement"]),
         "sample_hold_seconds": Decimal(random.choice(HOLDS)),
         "unlogged_tolerance": Decimal(random.choice(["0", "0.01", "0.5", "1"])),
+        **({"observers": random.choice([["otel", "gate*"], ["v?lm", "*"]])} if random.random() < 0.5 else {}),
         "weights": random.choice(
             [{}, {**weight, "output": Decimal(6)}, {"cache_read": 0, "output": Decimal("0.000000001")}]
         ),
@@ -187,6 +188,7 @@ def _events(random: Random, document: Document) -> list[Event]:
     names = [row["id"] for row in document["deployments"]] + ["nowhere"]
     events = [_event(random, number, names) for number in range(random.randint(0, 150))]
     revised = [{**event, "revision": 1, "output_tokens": 0} for event in events if random.random() < 0.05]
+    revised += [{**event, "revision": 2, "response_id": "call-1"} for event in events if random.random() < 0.05]
     repeated = [event for event in events if random.random() < 0.05]
     return events + revised + repeated
 
@@ -194,7 +196,7 @@ def _events(random: Random, document: Document) -> list[Event]:
 def _event(random: Random, number: int, deployments: list[str]) -> Event:
     event: Event = {
         "event_id": f"e{number}",
-        "source": random.choice(["gateway", "vllm"]),
+        "source": random.choice(["gateway", "vllm", "otel"]),
         "occurred_at": _instant(random).isoformat(),
         "model": random.choice([*MODELS, *MODELS, *ALIASES, "unknown"]),
         "principal": random.choice(["key-1", "key-12", "key-2", "ключ", ""]),
@@ -212,6 +214,7 @@ def _event(random: Random, number: int, deployments: list[str]) -> Event:
         event["duration_ms"] = random.choice(
             [0, 0.001, random.randrange(10**4), random.randrange(4 * 3600 * 10**3), 10**9]
         )
+    event |= _names(random)
     if random.random() < 0.3:
         event["tier"] = random.choice(["gold", "batch"])
     if random.random() < 0.5:
@@ -219,6 +222,12 @@ def _event(random: Random, number: int, deployments: list[str]) -> Event:
             [{"env": "prod"}, {"team": "by-tag"}, {"team": "__idle__", "other": "x"}, {"project": "q", "env": "x"}]
         )
     return event
+
+
+def _names(random: Random) -> Document:
+    """What other events may know the same call by, and whether its counts are known at all."""
+    found = {name: f"call-{random.randrange(40)}" for name in ("response_id", "call_id") if random.random() < 0.4}
+    return found | ({"usage_quality": "missing"} if random.random() < 0.1 else {})
 
 
 def _samples(random: Random, document: Document) -> list[Sample]:

@@ -117,7 +117,7 @@ class Books:
         """A new version of the policy."""
         version = self.session.value("SELECT coalesce(max(policy_version), 0) + 1 FROM book.policy")
         self.session.do(
-            "INSERT INTO book.policy VALUES ($version, 'weights', $idle, $over, 900000, 120000000, 10, 10, 1, 10, 60, 60, '', $now, 10000)",
+            "INSERT INTO book.policy VALUES ($version, 'weights', $idle, $over, 900000, 120000000, 10, 10, 1, 10, 60, 60, '', $now, 10000, '[]')",
             {"version": version, "idle": idle, "over": over, "now": self.clock.now()},
         )
 

@@ -158,6 +158,7 @@ EMPTIED = (
     "raw.engine", "raw.engine_series", "raw.engine_sample", "metering.engine_usage_hourly", "metering.reconciliation_hourly",
     "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.shared_cost", "book.policy",
     "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.series_place", "metering.placed_usage_hourly",
+    "metering.observed_event", "metering.observed_usage_hourly",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
     "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
 )  # fmt: skip
@@ -193,7 +194,7 @@ def load(session: Session, facts: Facts) -> None:
     _insert(
         session,
         "book.policy",
-        [[*policy, *(facts.weights[kind] for kind in KINDS), "", moment(0), facts.tolerance_ppm]],
+        [[*policy, *(facts.weights[kind] for kind in KINDS), "", moment(0), facts.tolerance_ppm, "[]"]],
     )
     land(session, facts.events, model_no)
     sample(session, facts.samples)
@@ -216,7 +217,9 @@ def land(session: Session, events: Iterable[Event], model_no: dict[str, int]) ->
             (*who, e.provider, e.cluster, e.deployment, e.replica, e.status, e.quality, e.tier), len(series) + 1
         )
         counts = [dict(e.tokens).get(kind, 0) for kind in KINDS]
-        rows.append([1, f"e{number}", moment(e.at), series_no, 0, None, None, *counts, 1, None, e.duration, None, 1])
+        rows.append(
+            [1, f"e{number}", moment(e.at), series_no, 0, None, None, *counts, 1, None, e.duration, None, 1, None, None]
+        )
     _insert(
         session,
         "raw.caller",

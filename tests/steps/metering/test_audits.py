@@ -51,6 +51,10 @@ PLACED = "cost_kind = 'workload' AND cause = ''"
             "every_event_is_placed_once",
             "INSERT INTO metering.placed_usage_hourly FROM metering.placed_usage_hourly LIMIT 1",
         ),
+        (
+            "every_event_is_placed_once",
+            "INSERT INTO metering.observed_usage_hourly SELECT charge_period_start, 1, 1, 1, 0 FROM metering.placed_usage_hourly LIMIT 1",
+        ),
         ("every_paid_hour_has_a_charge", "DELETE FROM metering.origin_charge_hourly WHERE component = 'accelerator'"),
         (
             "every_paid_hour_has_a_charge",

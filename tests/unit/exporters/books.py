@@ -93,6 +93,9 @@ INSERT INTO raw.rejection BY NAME
 SELECT rejection_no, 1 AS batch_no, 'usage' AS kind, 'usage' AS format, 's' AS stream, '' AS source, rejection_no AS record, rejection_no AS line, reason,
     '' AS detail, '' AS digest, TIMESTAMP '2026-10-01 01:00' AS rejected_at
 FROM (VALUES (1, 'conflict'), (2, 'conflict'), (3, 'negative'), (4, 'no_zone'), (5, 'no_zone')) AS rejected (rejection_no, reason);
+INSERT INTO raw.source VALUES (1, 'litellm'), (2, 'otel');
+INSERT INTO metering.observed_usage_hourly VALUES
+    (TIMESTAMP '2026-09-30 23:00', 2, 1, 3, 30), (TIMESTAMP '2026-10-01 00:00', 2, 1, 40, 5000);
 INSERT INTO ledger.step_run VALUES
     ('metering.placed_usage_hourly', TIMESTAMP '2026-10-01', TIMESTAMP '2026-10-01 01:00', 3, 999, TIMESTAMP '2026-10-01 01:04'),
     ('metering.placed_usage_hourly', TIMESTAMP '2026-10-01', TIMESTAMP '2026-10-01 01:00', 3, 1234567, TIMESTAMP '2026-10-01 01:05');

@@ -28,6 +28,8 @@ TEXTS = {
     "namespace": 256,
     "trace_id": 512,
     "session_id": 512,
+    "response_id": 512,
+    "call_id": 512,
     "status": 20,
     "usage_quality": 20,
     "tier": 256,
@@ -83,6 +85,8 @@ def _event(  # noqa: C901 - the contract has that many rules
             raise BadError
     for name in ("trace_id", "session_id"):
         event[name] = event[name] or None
+    for name in ("response_id", "call_id"):
+        del event[name]  # kept as digests, which `Desk.names` shows
     for name, most in COUNTS.items():
         event[name] = _count(found.get(name), most, DEFAULTS.get(name, 0))
     for name, column in MEASURES.items():

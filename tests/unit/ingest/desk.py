@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -51,6 +52,13 @@ def engine_sample(at: str = "2026-10-15T11:00:00Z", **fields: object) -> dict[st
     """A sound engine sample; fields given as None are left out."""
     base = {"sampled_at": at, "instance": "10.0.0.5:8000", "model": "llama", "software": "vllm", "output_tokens": 100}
     return {name: value for name, value in {**base, **fields}.items() if value is not None}
+
+
+def name(text: str | None) -> int | None:
+    """How a call's name is kept: its MD5 as a number."""
+    return (
+        None if text is None else int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest(), "little")
+    )
 
 
 def lines(records: Iterable[Mapping[str, Any] | bytes | str]) -> bytes:
@@ -122,6 +130,11 @@ class Desk:
     def events(self, *columns: str) -> list[Any]:
         """Live events, ordered by source and id: dicts of every column, or tuples of those named."""
         return self._rows(_EVENTS, columns)
+
+    def names(self) -> dict[str, tuple[int | None, int | None]]:
+        """Of each live event by its id: the digests of `response_id` and `call_id`."""
+        rows = self.ledger.session().rows("SELECT event_id, response_key, call_key FROM raw.usage_event")
+        return {row[0]: (row[1], row[2]) for row in rows}
 
     def samples(self, *columns: str) -> list[Any]:
         """GPU samples, ordered by device and time."""
