@@ -72,7 +72,7 @@ counted_hour AS (
         unnest(range(GREATEST(from_us // 3600000000, epoch_us($period_start::TIMESTAMP) // 3600000000),
                      LEAST((until_us - 1) // 3600000000, epoch_us($period_end::TIMESTAMP) // 3600000000 - 1) + 1)) AS hour_no
     FROM increment
-    WHERE until_us - from_us <= 86400000000
+    WHERE until_us - from_us <= 86400000000 AND from_us // 3600000000 < (until_us - 1) // 3600000000
 ),
 cut AS (
     SELECT
@@ -81,13 +81,24 @@ cut AS (
         LEAST((hour_no + 1) * 3600000000, until_us) - from_us             AS ends_us
     FROM counted_hour
 ),
-engine_hour AS (
+part AS (
+    SELECT
+        from_us // 3600000000 AS hour_no, engine_no, engine_series_no, counter_no, counted, until_us - from_us AS observed_us, is_reset
+    FROM increment
+    WHERE from_us // 3600000000 = (until_us - 1) // 3600000000  -- most: whole in one hour
+        AND from_us >= epoch_us($period_start::TIMESTAMP) AND from_us < epoch_us($period_end::TIMESTAMP)
+    UNION ALL
     SELECT
         hour_no, engine_no, engine_series_no, counter_no,
-        SUM(counted::HUGEINT * ends_us // span_us - counted::HUGEINT * begins_us // span_us)::BIGINT AS counted,
-        SUM(ends_us - begins_us)::BIGINT AS observed_us,
-        COUNT(*) FILTER (is_reset AND ends_us = span_us) AS resets
+        (counted::HUGEINT * ends_us // span_us - counted::HUGEINT * begins_us // span_us)::BIGINT, ends_us - begins_us,
+        is_reset AND ends_us = span_us
     FROM cut
+),
+engine_hour AS (
+    SELECT
+        hour_no, engine_no, engine_series_no, counter_no, SUM(counted)::BIGINT AS counted, SUM(observed_us)::BIGINT AS observed_us,
+        COUNT(*) FILTER (is_reset) AS resets
+    FROM part
     GROUP BY hour_no, engine_no, engine_series_no, counter_no
 ),
 seen AS (

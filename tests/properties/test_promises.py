@@ -1,8 +1,8 @@
 """The promises that the product is held to, by name, black-box: config text and files in, published statement out.
 
-Not here yet, because what they speak of comes with later releases: a replica's restart loses no tokens, a missing engine
-reading is absent and not zero (both need the counters of serving engines), MIG slices add up to the GPU, time-sliced GPUs
-never count twice, re-pricing never touches a closed month, a late event into a closed month is a correction.
+Those that need the counters of serving engines are in `test_engine_promises`. Not here yet, because what they speak of comes
+with later releases: MIG slices add up to the GPU, time-sliced GPUs never count twice, re-pricing never touches a closed month, a
+late event into a closed month is a correction.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,13 @@ OCTOBER = datetime(2026, 10, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Session:
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """The small books, published: a pool that is compared in three hours, one whose engines are silent, engines of none."""
     stands = FrozenClock(books.PUBLISHED_AT)
     with books.write(tmp_path_factory.mktemp("books") / "apportion.duckdb", stands) as ledger:
-        return read_only(publish(ledger, stands))
+        published = publish(ledger, stands)
+    with closing(read_only(published)) as session:
+        yield session
 
 
 def printed(found: Mapping[str, Any]) -> str:
@@ -113,12 +116,13 @@ def test_the_newest_month_is_one_that_engines_told_of(results: Session, tmp_path
     with books.write(tmp_path / "apportion.duckdb", stands) as ledger:
         with ledger.transaction() as session:
             session.do("DELETE FROM metering.reconciliation_hourly")
-        silent = read_only(publish(ledger, stands))
+        published = publish(ledger, stands)
+    with closing(read_only(published)) as silent:
+        assert reconciliation.newest_month(silent) is None
     newest = reconciliation.newest_month(results)
 
     assert newest is not None
     assert (newest.start, newest.end) == (OCTOBER, datetime(2026, 11, 1, tzinfo=UTC))
-    assert reconciliation.newest_month(silent) is None
 
 
 def test_status_says_how_much_the_logs_explain(results: Session) -> None:
