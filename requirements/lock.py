@@ -1,6 +1,7 @@
 """Write the requirement files from pyproject.toml: every version pinned, every file of it hashed, no index named.
 
 `dev.txt` is everything a checkout needs; `runtime.txt` and `build.txt` are parts of it at the same versions.
+`litellm.txt` is the environment of the real clients that tests talk to, which shares nothing with the others.
 `lowest.txt` has the runtime's direct dependencies at their declared lower bounds, and what the tests need besides.
 
 Pins that still fit are kept; `--upgrade` takes the newest instead.
@@ -35,12 +36,14 @@ def main(arguments: list[str]) -> int:
     """Compile each file, in an empty folder so that no path of this machine gets into a comment."""
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))
     runtime, groups = project["project"]["dependencies"], project["dependency-groups"]
+    clients = groups.pop("clients")
     everything = [*runtime, *(requirement for group in groups.values() for requirement in group)]
     wanted = {
         "dev": everything,
         "runtime": runtime,
         "build": groups["build"],
         "lowest": [*map(lowest, runtime), *groups["test"]],
+        "litellm": clients,
     }
     with tempfile.TemporaryDirectory() as name:
         for file, requirements in wanted.items():

@@ -12,8 +12,15 @@ from tests.architecture.tree import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RUNTIME = PROJECT["project"]["dependencies"]
 GROUPS = PROJECT["dependency-groups"]
+CLIENTS = GROUPS.pop("clients")
 EVERYTHING = [*RUNTIME, *(requirement for group in GROUPS.values() for requirement in group)]
-FILES = {"runtime": RUNTIME, "dev": EVERYTHING, "build": GROUPS["build"], "lowest": [*RUNTIME, *GROUPS["test"]]}
+FILES = {
+    "runtime": RUNTIME,
+    "dev": EVERYTHING,
+    "build": GROUPS["build"],
+    "lowest": [*RUNTIME, *GROUPS["test"]],
+    "litellm": CLIENTS,
+}
 SYNTAX = re.compile(r"(#.*|[a-z0-9-]+==[0-9][\w.!+]* \\|    --hash=sha256:[0-9a-f]{64}( \\)?|    #.*|)")
 
 
@@ -74,6 +81,14 @@ def test_the_lowest_pins_are_the_declared_bounds() -> None:
     pinned = pins("lowest")
 
     assert {name: pinned[name] for name, _ in map(bound, RUNTIME)} == dict(map(bound, RUNTIME))
+
+
+def test_the_clients_are_in_no_environment_of_ours() -> None:
+    """LiteLLM would decide which versions of shared libraries the product is tested with."""
+    names = {name for name, _ in map(bound, CLIENTS)} - {name for name, _ in map(bound, RUNTIME)}
+
+    assert names
+    assert [name for file in FILES if file != "litellm" for name in pins(file) if name in names] == []
 
 
 @pytest.mark.parametrize("part", ["runtime", "build"])

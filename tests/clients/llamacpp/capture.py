@@ -1,4 +1,4 @@
-"""Ask a llama-server what the golden files hold, and write its answers to the byte, secrets there are none.
+"""Ask a llama-server what the golden files hold, and write its answers to the byte.
 
     python capture.py path/to/llama-server tiny.gguf FOLDER
 
@@ -11,9 +11,9 @@ import http.client
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import Any, Self
 
 PORT = 9802
 FLAGS = [
@@ -35,6 +35,7 @@ FLAGS = [
 SYSTEM = {"role": "system", "content": "You are a cost report. " * 8}
 SAMPLING = {"temperature": 0, "seed": 7, "ignore_eos": True, "cache_prompt": True}
 SHORT, LONG, LONGEST = 8, 16, 3000
+PAUSE = Event()
 CHUNKS_READ = 5
 """Of the stream that its client leaves."""
 
@@ -45,10 +46,10 @@ class Server:
     def __init__(self, program: str, model: str) -> None:
         self._command = [program, "-m", model, *FLAGS]
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not self._healthy():
-            time.sleep(0.1)
+            PAUSE.wait(0.1)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,7 +65,7 @@ class Server:
     def idle(self) -> None:
         """Wait until it works for nobody."""
         while b"llamacpp:requests_processing 0" not in get("/metrics")[1]:
-            time.sleep(0.1)
+            PAUSE.wait(0.1)
 
 
 def get(path: str) -> tuple[int, bytes]:

@@ -46,7 +46,7 @@ def write(path: str) -> None:
     file.add_bos_token_id(1)
     file.add_eos_token_id(2)
     file.add_unk_token_id(0)
-    file.add_add_bos_token(True)
+    file.add_add_bos_token(value=True)
     file.add_chat_template(CHAT)
 
     def tensor(name: str, *shape: int, weights: bool = True) -> None:
