@@ -79,7 +79,7 @@ name = "gateway"
 collector = "http"
 format = "litellm"
 token = {{ env = "GATEWAY_TOKEN" }}
-accepts = ["litellm", "otel"]
+accepts = ["litellm", "otel*"]
 """
 NAMES = (
     "id",
