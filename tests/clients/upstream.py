@@ -24,6 +24,7 @@ class Upstream(ThreadingHTTPServer):
     Attributes:
         asked: bodies of the calls that reached it.
         payloads: what was posted to `/payloads`, in the order of arrival.
+        may_answer: until it is set, what is posted to `/payloads` is kept and not answered.
         gone: set when a client left in the middle of a stream.
     """
 
@@ -33,7 +34,7 @@ class Upstream(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[Payload] = []
         self.payloads: list[Payload] = []
-        self.gone = threading.Event()
+        self.may_answer, self.gone = threading.Event(), threading.Event()
         self.numbers = count(1)
 
     @property
@@ -81,6 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.path == "/payloads":
             self.server.payloads.extend(body if isinstance(body, list) else [body])
+            self.server.may_answer.wait(60)
             self._answer(200, {})
             return
         self.server.asked.append(body)

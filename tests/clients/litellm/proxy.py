@@ -118,7 +118,8 @@ def proxy(folder: Path, callbacks: str, environment: Mapping[str, str] | None = 
         places: what CONFIG leaves open.
     """
     program, port, log = python(), free_port(), folder / "litellm.log"
-    shutil.copy(Path(__file__).with_name("keys.py"), folder)
+    for file in (Path(__file__).with_name("keys.py"), ROOT / "deploy" / "litellm" / "preserve.py"):
+        shutil.copy(file, folder)
     config = CONFIG.format(callbacks=callbacks, **places) + documented(places["relay"])
     (folder / "config.yaml").write_text(config, encoding="utf-8")
     start = "from litellm import run_server; run_server()"
