@@ -6,7 +6,7 @@ PIP := $(RUN) pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint format golden wheel faults bench soak lowest lock clean
+.PHONY: help demo test check lint format golden wheel faults bench soak lowest lock clients clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ lowest: $(VENV)-lowest/installed ## the suite against the lowest versions that p
 
 lock: $(VENV)/tools ## write requirements/*.txt anew; U=--upgrade takes newer versions
 	$(VENV)/bin/python requirements/lock.py $(U)
+
+clients: $(VENV)/project ## install LiteLLM and OpenTelemetry's SDK for the tests that talk to them, once, into the user's cache folder
+	$(RUN) tests.clients.environment
 
 clean: ## remove what was built, environments too
 	rm -rf $(VENV) $(VENV)-lowest dist demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

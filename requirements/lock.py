@@ -1,6 +1,7 @@
 """Write the requirement files from pyproject.toml: every version pinned, every file of it hashed, no index named.
 
 `dev.txt` is everything a checkout needs; `runtime.txt` and `build.txt` are parts of it at the same versions.
+`litellm.txt` is the environment of the real clients that tests talk to, which shares nothing with the others.
 `lowest.txt` has the runtime's direct dependencies at their declared lower bounds, and what the tests need besides.
 
 Pins that still fit are kept; `--upgrade` takes the newest instead.
@@ -36,12 +37,14 @@ def main(arguments: list[str]) -> int:
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))
     runtime, groups = project["project"]["dependencies"], project["dependency-groups"]
     extras = [requirement for extra in project["project"]["optional-dependencies"].values() for requirement in extra]
+    clients = groups.pop("clients")
     everything = [*runtime, *extras, *(requirement for group in groups.values() for requirement in group)]
     wanted = {
         "dev": everything,
         "runtime": runtime,
         "build": groups["build"],
         "lowest": [*map(lowest, [*runtime, *extras]), *groups["test"]],
+        "litellm": clients,
     }
     with tempfile.TemporaryDirectory() as name:
         for file, requirements in wanted.items():

@@ -112,6 +112,11 @@ def provider(named: str, host: str) -> str:
     )
 
 
+def unprefixed(model: str, named: str) -> str:
+    """SQL: a model without the provider's name and a slash before it (`hosted_vllm/qwen`); both arguments are text or NULL."""
+    return f"CASE WHEN starts_with({model}, {named} || '/') THEN substring({model}, length({named}) + 2) ELSE {model} END"
+
+
 def one_of(value: str, words: Collection[str]) -> str:
     """SQL: whether a text is one of some lower-case words, in any case. As a pattern: a list of words would become a join."""
     return f"regexp_full_match(lower({value}), {to.text('|'.join(re.escape(word) for word in sorted(words)))})"

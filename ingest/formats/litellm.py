@@ -3,7 +3,8 @@
 What is decided here:
 
 - An event is one attempt: `litellm_call_id`, else the response's id and start. Retries share the trace.
-- `model` is what the attempt asked the provider for, which is also what the engine's own counters and price lists call it.
+- `model` is what the attempt asked the provider for, which is also what the engine's own counters and price lists call it: newer
+  versions write the provider's name and a slash before it, which are taken away.
   The public name (`model_group`) can stand for several models, so it only helps out where there is no other; where it is what
   a deployment declares, an alias in the config joins them.
 - Cached, newly cached and reasoning tokens are inside the counts, for every provider. Counts that contradict this are read
@@ -123,7 +124,7 @@ LITELLM = Native(
         "event_id": to.quoted("coalesce(call, response || '@' || started)"),
         "source": to.quoted("'litellm'"),
         "occurred_at": to.time("ended", _END),
-        "model": to.quoted("coalesce(served, public_name)"),
+        "model": to.quoted(f"coalesce({dialects.unprefixed('served', 'upstream')}, public_name)"),
         "provider": to.quoted("who"),
         "replica": to.quoted("CASE WHEN who = 'self' THEN host END"),
         "principal": to.quoted(

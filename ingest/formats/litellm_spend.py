@@ -106,7 +106,7 @@ LITELLM_SPEND = Native(
         "event_id": to.quoted("CASE WHEN batched THEN row ELSE coalesce(call, row) END"),
         "source": to.quoted("'litellm'"),
         "occurred_at": to.time("ended", _UTC),
-        "model": to.quoted("coalesce(served, public_name)"),
+        "model": to.quoted(f"coalesce({dialects.unprefixed('served', 'upstream')}, public_name)"),
         "provider": to.quoted("who"),
         "replica": to.quoted("CASE WHEN who = 'self' THEN host END"),
         "principal": to.quoted("coalesce(key_hash, key_alias)"),

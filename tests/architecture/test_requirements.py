@@ -12,6 +12,7 @@ from tests.architecture.tree import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RUNTIME = PROJECT["project"]["dependencies"]
 GROUPS = PROJECT["dependency-groups"]
+CLIENTS = GROUPS.pop("clients")
 EXTRAS = [requirement for extra in PROJECT["project"]["optional-dependencies"].values() for requirement in extra]
 EVERYTHING = [*RUNTIME, *EXTRAS, *(requirement for group in GROUPS.values() for requirement in group)]
 FILES = {
@@ -19,6 +20,7 @@ FILES = {
     "dev": EVERYTHING,
     "build": GROUPS["build"],
     "lowest": [*RUNTIME, *EXTRAS, *GROUPS["test"]],
+    "litellm": CLIENTS,
 }
 SYNTAX = re.compile(r"(#.*|[a-z0-9-]+==[0-9][\w.!+]* \\|    --hash=sha256:[0-9a-f]{64}( \\)?|    #.*|)")
 
@@ -80,6 +82,14 @@ def test_the_lowest_pins_are_the_declared_bounds() -> None:
     pinned, direct = pins("lowest"), [*RUNTIME, *EXTRAS]
 
     assert {name: pinned[name] for name, _ in map(bound, direct)} == dict(map(bound, direct))
+
+
+def test_the_clients_are_in_no_environment_of_ours() -> None:
+    """LiteLLM would decide which versions of shared libraries the product is tested with."""
+    names = {name for name, _ in map(bound, CLIENTS)} - {name for name, _ in map(bound, RUNTIME)}
+
+    assert names
+    assert [name for file in FILES if file != "litellm" for name in pins(file) if name in names] == []
 
 
 @pytest.mark.parametrize("part", ["runtime", "build"])

@@ -60,6 +60,11 @@ def test_a_row_as_litellm_writes_it(spend: Desk) -> None:
     assert (event["provider"], event["replica"]) == ("self", "vllm-qwen3-32b.llm.svc:8000")
 
 
+def test_the_provider_s_name_before_a_model_is_taken_away(spend: Desk) -> None:
+    """Newer versions write a router's deployment with it; the engine's counters know the model without."""
+    assert landed(spend, model="hosted_vllm/Qwen/Qwen3-32B")["model"] == "Qwen/Qwen3-32B"
+
+
 def test_a_payload_and_a_row_of_one_call_are_one_event(spend: Desk) -> None:
     """Both know the call's id: the tokens count once, and the second report shows as a conflict."""
     payload = {

@@ -252,6 +252,24 @@ def test_engines_on_own_gpus_are_self(litellm: Desk, provider: str | None, base:
     assert event["provider"] == expected
 
 
+@pytest.mark.parametrize(
+    ("written", "provider", "model"),
+    [
+        ("hosted_vllm/llama", "hosted_vllm", "llama"),
+        ("hosted_vllm/Qwen/Qwen3-32B", "hosted_vllm", "Qwen/Qwen3-32B"),
+        ("Qwen/Qwen3-32B", "hosted_vllm", "Qwen/Qwen3-32B"),
+        ("openai/openai/gpt-oss-20b", "openai", "openai/gpt-oss-20b"),
+        ("openai", "openai", "openai"),
+        ("openai/llama", None, "openai/llama"),
+    ],
+)
+def test_the_provider_s_name_before_a_model_is_taken_away(
+    litellm: Desk, written: str, provider: str | None, model: str
+) -> None:
+    """A router's deployment is written with its provider since 1.106: the engine and the price lists know it without."""
+    assert landed(litellm, payload(model=written, custom_llm_provider=provider))["model"] == model
+
+
 def test_the_public_name_helps_out_where_there_is_no_model(litellm: Desk) -> None:
     """What ran is what is priced; the group's name can stand for several models."""
     assert landed(litellm, payload(model=""))["model"] == "chat"
