@@ -19,7 +19,7 @@ TEXT = (REPOSITORY / "deploy" / "WIRING.md").read_text(encoding="utf-8")
 COLUMNS = ("source", "on their side", "on ours", "proven by")
 TEST = re.compile(r"`((?:\w+/)+test_\w+\.py)::(test_\w+)`")
 SETTING = re.compile(
-    r"`((?:collector|format|token|accepts|paths|brokers|topics|formats|targets|server|match|constants)\s?=[^`]+)`"
+    r"`((?:collector|format|token|accepts|paths|brokers|topics|formats|targets|server|match|constants|families|zone)\s?=[^`]+)`"
 )
 
 

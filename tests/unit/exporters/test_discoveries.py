@@ -16,7 +16,9 @@ from tests.unit.exporters.books import PUBLISHED_AT, SQL
 
 HOUR = "TIMESTAMP '2026-10-01 00:00'"
 PLACED = f"""
+DELETE FROM raw.source;
 INSERT INTO raw.source VALUES (1, 'litellm'), (2, 'otel');
+DELETE FROM metering.deployment_hourly;
 INSERT INTO raw.caller VALUES (1, '1', 'litellm', 'key-a', '', '{{}}'), (2, '2', 'litellm', 'key-b', 'chat', '{{"team":"x"}}');
 INSERT INTO attribution.caller_team VALUES
     (1, TIMESTAMP '2020-01-01', TIMESTAMP '9999-01-01', 0, 'search', '', '', ''),
@@ -96,7 +98,7 @@ def test_a_line_says_what_how_much_and_what_to_do(told: Callable[[str], Session]
 
 def test_a_healthy_ledger_has_nothing_to_tell(told: Callable[[str], Session]) -> None:
     """Pools and models are named all the same."""
-    found = discovered(told("DELETE FROM raw.claim"))
+    found = discovered(told("DELETE FROM raw.claim; DELETE FROM metering.deployment_hourly"))
 
     assert (found.pools, found.models, found.findings) == (("h100-prod",), ('gpt-"x"\\y', "llama-3.1-70b"), ())
 

@@ -142,9 +142,9 @@ def test_half_a_call_is_partial() -> None:
 
 @BOTH
 def test_a_call_without_counts_gives_way_to_who_counted(desk: Desk, content_type: str) -> None:
-    """A client that did not ask its stream for usage, and a gateway that did: one call, whichever comes first."""
-    client, gateway = span(CALL), span(COUNTED, spanId="00f067aa0ba902b7", kind=2)
-    for name, order in (("a", (client, gateway)), ("b", (gateway, client))):
+    """A program whose span has no counts, and its client library's that has: one call, whichever comes first."""
+    program, library = span(CALL), span(COUNTED, spanId="00f067aa0ba902b7")
+    for name, order in (("a", (program, library)), ("b", (library, program))):
         told = [one | {"attributes": [*one["attributes"], *attributes({"gen_ai.response.id": name})]} for one in order]
         for seen in told:
             seen["attributes"] = [pair for pair in seen["attributes"] if pair["value"] != {"stringValue": "resp-1"}]
