@@ -114,7 +114,9 @@ def provider(named: str, host: str) -> str:
 
 def unprefixed(model: str, named: str) -> str:
     """SQL: a model without the provider's name and a slash before it (`hosted_vllm/qwen`); both arguments are text or NULL."""
-    return f"CASE WHEN starts_with({model}, {named} || '/') THEN substring({model}, length({named}) + 2) ELSE {model} END"
+    return (
+        f"CASE WHEN starts_with({model}, {named} || '/') THEN substring({model}, length({named}) + 2) ELSE {model} END"
+    )
 
 
 def one_of(value: str, words: Collection[str]) -> str:
