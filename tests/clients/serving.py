@@ -108,6 +108,7 @@ CONSERVED = """
 SELECT (SELECT sum(effective_cost_nano) FROM metering.origin_charge_hourly)
     - (SELECT sum(effective_cost_nano) FROM metering.charge_hourly)
 """
+OBSERVED = "SELECT source, believed_source, sum(events)::BIGINT, sum(consumed_tokens)::BIGINT FROM export.observed_usage GROUP BY ALL ORDER BY ALL"
 OUTCOMES = """
 SELECT coalesce(sum(landed)::BIGINT, 0), coalesce(sum(duplicates)::BIGINT, 0), coalesce(sum(superseded)::BIGINT, 0),
     coalesce(sum(conflicts)::BIGINT, 0), coalesce(sum(rejected)::BIGINT, 0)
@@ -187,6 +188,7 @@ class Charged:
         lines: one row of LINES each.
         conserved: origin costs less allocated charges, in nano.
         samples: one row of SAMPLES each.
+        observed: source, whom the ledger believes instead, how many events and tokens.
         outcomes: records by what became of them.
         rejections: reason of each.
     """
@@ -195,6 +197,7 @@ class Charged:
     lines: list[tuple[Any, ...]]
     conserved: int
     samples: list[tuple[Any, ...]]
+    observed: list[tuple[Any, ...]]
     outcomes: dict[str, int]
     rejections: list[str]
 
@@ -214,6 +217,7 @@ def charged(folder: Path) -> Charged:
             lines=session.rows(LINES),
             conserved=session.value(CONSERVED),
             samples=session.rows(SAMPLES),
+            observed=session.rows(OBSERVED),
             outcomes=dict(
                 zip(("landed", "duplicates", "superseded", "conflicts", "rejected"), session.row(OUTCOMES), strict=True)
             ),

@@ -1,4 +1,4 @@
-"""A real LiteLLM proxy tells of its calls, straight and through the relay: each team pays what its keys asked for, to the nano."""
+"""A real LiteLLM proxy tells of its calls, straight, through the relay and in spans: each team pays what its keys asked for, to the nano."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from tests.clients.serving import RELAY_TOKEN, TOKEN, Charged, charged, relay, s
 from tests.clients.upstream import serving as upstream_serving
 
 pytestmark = pytest.mark.component
+
+UNTRACED = ("of nobody", "from the cache")
+"""Calls that LiteLLM makes no span of: they never got as far as a model."""
 
 KINDS = {"uncached": "uncached_input", "read": "cache_read", "output": "output", "reasoning": "reasoning"}
 
@@ -41,9 +44,13 @@ class Told:
     logs: bytes
 
     def event(self, name: str) -> dict[str, Any]:
-        """The one event of a call."""
-        (found,) = [row for row in self.charged.events if row["id"] == self.payloads[name]["litellm_call_id"]]
+        """The one event of a call, as the callback tells it."""
+        (found,) = [row for row in self.by("litellm") if row["id"] == self.payloads[name]["litellm_call_id"]]
         return found
+
+    def by(self, source: str) -> list[dict[str, Any]]:
+        """The events that a source told."""
+        return [row for row in self.charged.events if row["source"] == source]
 
     def counts(self, name: str) -> tuple[int, ...]:
         """Its tokens: uncached, read, output, reasoning."""
@@ -51,20 +58,31 @@ class Told:
         return tuple(event[kind] for kind in KINDS)
 
 
+def spans_to(port: int) -> dict[str, str]:
+    """What LiteLLM has to be told to send its spans of calls."""
+    return {
+        "LITELLM_OTEL_V2": "true",
+        "OTEL_EXPORTER": "otlp_http",
+        "OTEL_ENDPOINT": f"http://127.0.0.1:{port}/v1/traces",
+        "OTEL_HEADERS": f"authorization=Bearer {TOKEN}",
+        "OTEL_BSP_SCHEDULE_DELAY": "500",
+    }
+
+
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """Every sort of call, metered: by the callback that names serve, and by the one that deploy/README.md gives for the relay."""
+    """Every sort of call, metered: by the callback that names serve, by the one that deploy/README.md gives for the relay, and by spans."""
     folder = tmp_path_factory.mktemp("litellm")
     with upstream_serving() as upstream, serving(folder) as serve:
         with relay(folder, serve) as relayed:
             places = {"upstream": upstream.port, "serve": serve.port, "relay": relayed, "token": TOKEN}
-            environment = {"GENERIC_LOGGER_HEADERS": f"Authorization=Bearer {RELAY_TOKEN}"}
-            with proxy(folder, "direct, apportion, witness, preserve.events", environment, **places) as litellm:
+            environment = {"GENERIC_LOGGER_HEADERS": f"Authorization=Bearer {RELAY_TOKEN}", **spans_to(serve.port)}
+            with proxy(folder, "direct, apportion, witness, otel, preserve.events", environment, **places) as litellm:
                 asked = calls.ask_everything(litellm, upstream)
                 upstream.may_answer.set()
                 expected = len(asked.names)
                 until(lambda: len(upstream.payloads) >= expected, f"{expected} payloads", litellm.process, litellm.log)
-                received = serve.until_received(2 * expected)
+                received = serve.until_received(3 * expected - len(UNTRACED))
         assert serve.stop() == 0, serve.log.read_text(encoding="utf-8")
     payloads = sorted(upstream.payloads, key=lambda one: float(one["startTime"]))
     logs = b"".join(file.read_bytes() for file in folder.glob("*.log")) + (folder / "apportion.duckdb").read_bytes()
@@ -74,9 +92,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 def test_each_call_is_an_event_though_it_came_twice(told: Told) -> None:
     """Twelve calls came straight and through the relay: each landed once, and once more as a duplicate; none contradicts itself."""
-    assert len(told.asked.names) == len(told.charged.events) == 12
+    assert len(told.asked.names) == len(told.by("litellm")) == 12
     assert {outcome: records for outcome, records in told.received.items() if records} == {
-        "landed": 12,
+        "landed": 22,
         "duplicates": 12,
     }
     assert told.charged.rejections == []
@@ -103,6 +121,17 @@ def expected(told: Told) -> dict[tuple[str, str], tuple[int, int]]:
         whole.tokens[team, "uncached_input"] += said["prompt_tokens"]
         whole.tokens[team, "output"] += said["completion_tokens"]
     return whole.told()
+
+
+def test_spans_of_the_same_calls_are_counted_once(told: Told) -> None:
+    """LiteLLM's own spans tell of ten of the calls again: they land, and the callback is believed, so that no line has them."""
+    spans = told.by("otel:litellm")
+    tokens = sum(span[kind] for span in spans for kind in KINDS)
+
+    assert len(spans) == len(told.asked.names) - len(UNTRACED) == sum(events for *_, events, _ in told.charged.observed)
+    assert [(source, believed, count) for source, believed, _, count in told.charged.observed if count] == [
+        ("otel:litellm", "litellm", tokens)
+    ]
 
 
 def test_every_nano_of_the_fleet_is_on_a_line(told: Told) -> None:
