@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,6 +17,7 @@ from apportion.pipeline import Pipeline
 from tests.conftest import GOLDEN
 from tests.frozen import FrozenClock
 from tests.unit.ingest.desk import CONFIG
+from tests.unit.ingest.pages import engines
 
 RECORDED = GOLDEN / "engines" / "llamacpp"
 LOGS = ("answers.ndjson", "stream_usage.sse", "stream_plain.sse")
@@ -32,6 +34,12 @@ def counters(page: str) -> tuple[int, ...]:
     families = text_string_to_metric_families((RECORDED / f"metrics_{page}.prom").read_text(encoding="utf-8"))
     values = {sample.name: int(sample.value) for family in families for sample in family.samples}
     return tuple(values[f"llamacpp:{name}_total"] for name in COUNTERS)
+
+
+def engine(page: str) -> dict[str, Any]:
+    """What a scrape of a page makes of the engine."""
+    (found,) = engines((RECORDED / f"metrics_{page}.prom").read_bytes(), constants={"model": "tiny-random"})
+    return found
 
 
 def read(folder: Path, ledger: Ledger, files: Iterable[str]) -> tuple[int, int]:
@@ -74,6 +82,36 @@ def test_answers_and_counters_agree(tmp_path: Path, ledger: Ledger) -> None:
     assert ledger.session().row(TOLD) == tuple(
         after - before for before, after in zip(counters("before"), counters("clean"), strict=True)
     )
+
+
+def test_a_scrape_of_the_counters_agrees_with_the_answers(tmp_path: Path, ledger: Ledger) -> None:
+    """All prompt tokens, those of them that came from the cache, and output, as the collector reads them."""
+    read(tmp_path, ledger, LOGS)
+    uncached, cached, output = ledger.session().row(TOLD)
+    found = engine("clean")
+
+    assert (found["prompt_tokens"], found["cache_read_tokens"], found["output_tokens"]) == (
+        uncached + cached,
+        cached,
+        output,
+    )
+    assert {name: engine("before")[name] for name in ("prompt_tokens", "cache_read_tokens", "output_tokens")} == {
+        "prompt_tokens": 0,
+        "cache_read_tokens": 0,
+        "output_tokens": 0,
+    }
+
+
+def test_a_scrape_after_the_aborted_stream_is_ahead_of_the_answers() -> None:
+    """By what was done for it: 217 prompt tokens, of which the cache had 201, and 11 of output."""
+    clean, aborted = engine("clean"), engine("aborted")
+
+    assert [aborted[name] - clean[name] for name in ("prompt_tokens", "cache_read_tokens", "output_tokens")] == [
+        217,
+        201,
+        11,
+    ]
+    assert aborted["decode_seconds"] > clean["decode_seconds"]
 
 
 def test_an_aborted_stream_is_in_the_counters_only(tmp_path: Path, ledger: Ledger) -> None:
