@@ -78,6 +78,16 @@ _ADVICE: Final[Mapping[str, Advice]] = {
         said="GPU samples of deployment {subject} leave holes",
         remedy="sample at least as often as sample_hold_seconds, from every GPU that the deployment holds",
     ),
+    "unlogged_tokens": Advice(
+        unit="tokens",
+        said="engines of deployment {subject} did work that no log explains",
+        remedy="see `apportion reconcile` for the hours and likely causes, and find who calls them past the gateway",
+    ),
+    "untold_cache_reads": Advice(
+        unit="tokens",
+        said="logs tell of no cached tokens on deployment {subject}, though its engines read some from their cache",
+        remedy="let the engine tell what was cached: vLLM --enable-prompt-tokens-details, SGLang --enable-cache-report",
+    ),
     "sampled_spans": Advice(
         unit="records",
         said="{subject} sends sampled spans, which are never billed from",

@@ -50,6 +50,18 @@ telemetry AS (
     JOIN book.deployment_key AS deployment USING (deployment_no)
     WHERE hour_cost.charge_period_start > newest.charge_period_start - INTERVAL 1 DAY AND utilization = 'active' AND paid_us > 0
     GROUP BY deployment.deployment_id
+),
+compared AS (
+    SELECT
+        deployment.deployment_id, coalesce(sum(engine_input_tokens), 0) + coalesce(sum(engine_output_tokens), 0) AS engine_tokens,
+        sum(unlogged_uncached_input_tokens + unlogged_cache_read_tokens + unlogged_output_tokens) AS unlogged_tokens,
+        sum(engine_cache_read_tokens) AS engine_cache_read_tokens, sum(logged_cache_read_tokens) AS logged_cache_read_tokens,
+        sum(logged_input_tokens) AS logged_input_tokens
+    FROM metering.reconciliation_hourly AS hour_compared
+    CROSS JOIN newest
+    JOIN book.deployment_key AS deployment USING (deployment_no)
+    WHERE hour_compared.charge_period_start > newest.charge_period_start - INTERVAL 7 DAY AND deployment_no > 0
+    GROUP BY deployment.deployment_id
 )
 SELECT finding, subject, detail, affected::HUGEINT AS affected, total::HUGEINT AS total
 FROM (
@@ -65,6 +77,10 @@ FROM (
     GROUP BY source.source
     UNION ALL SELECT 'no_gpu_telemetry', deployment_id, '', unseen, hours FROM telemetry WHERE unseen > 0
     UNION ALL SELECT 'thin_gpu_telemetry', deployment_id, '', thin - unseen, hours FROM telemetry WHERE thin > unseen
+    UNION ALL SELECT 'unlogged_tokens', deployment_id, '', unlogged_tokens, engine_tokens FROM compared
+    UNION ALL
+    SELECT 'untold_cache_reads', deployment_id, '', engine_cache_read_tokens, logged_input_tokens FROM compared
+    WHERE logged_cache_read_tokens = 0 AND logged_input_tokens > 0
     UNION ALL
     SELECT 'sampled_spans', format, '', count(*), NULL
     FROM raw.rejection

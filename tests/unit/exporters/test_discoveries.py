@@ -44,6 +44,13 @@ SELECT {HOUR} + INTERVAL 1 HOUR * number AS charge_period_start, 1 AS pool_no, 1
     0 AS idle_nano, '' AS idle_cause, 0 AS unmeasured_nano, 0 AS prefill_nano, 0 AS decode_nano, 0 AS unattributed_nano,
     '' AS allocation_method, '' AS confidence
 FROM (VALUES (0, 0, TRUE), (-1, 1, TRUE), (-2, 1, FALSE), (-30, 0, TRUE)) AS hour (number, observed_us, low_coverage);
+DELETE FROM metering.reconciliation_hourly;
+INSERT INTO metering.reconciliation_hourly BY NAME
+SELECT {HOUR} AS charge_period_start, 1 AS pool_no, 1 AS deployment_no, 1 AS model_no, 1 AS engines, 1 AS observed_us,
+    100 AS engine_input_tokens, 40 AS engine_cache_read_tokens, 20 AS engine_output_tokens, 80 AS logged_input_tokens,
+    0 AS logged_cache_read_tokens, 20 AS logged_output_tokens, 2 AS logged_requests, 0 AS crossing_input_tokens,
+    0 AS crossing_output_tokens, 12 AS unlogged_uncached_input_tokens, 8 AS unlogged_cache_read_tokens, 0 AS unlogged_output_tokens,
+    'unlogged' AS cause;
 UPDATE raw.rejection SET reason = 'sampled' WHERE rejection_no = 4;
 UPDATE raw.batch SET dropped_tags = 7 WHERE batch_no = 1;
 """
@@ -76,8 +83,10 @@ def test_everything_that_is_lost_or_unmapped_is_told(told: Callable[[str], Sessi
         ("partial_usage", "otel", 1, 1, "events"),
         ("sampled_spans", "usage", 1, None, "records"),
         ("thin_gpu_telemetry", "llama70b", 1, 3, "hours"),
+        ("unlogged_tokens", "llama70b", 20, 120, "tokens"),
         ("unmapped_caller", "key-b", 10, 40, "tokens"),
         ("unplaced_model", "llama-3.1-70b", 10, 40, "tokens"),
+        ("untold_cache_reads", "llama70b", 40, 80, "tokens"),
     ]
     assert {one.finding for one in found.findings} == FINDINGS
 
@@ -98,7 +107,11 @@ def test_a_line_says_what_how_much_and_what_to_do(told: Callable[[str], Session]
 
 def test_a_healthy_ledger_has_nothing_to_tell(told: Callable[[str], Session]) -> None:
     """Pools and models are named all the same."""
-    found = discovered(told("DELETE FROM raw.claim; DELETE FROM metering.deployment_hourly"))
+    found = discovered(
+        told(
+            "DELETE FROM raw.claim; DELETE FROM metering.deployment_hourly; DELETE FROM metering.reconciliation_hourly"
+        )
+    )
 
     assert (found.pools, found.models, found.findings) == (("h100-prod",), ('gpt-"x"\\y', "llama-3.1-70b"), ())
 
