@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from tests.oracle_fleet import HOUR_US, Fleet, hour_of, hour_range, instant, shared_us
-from tests.oracle_usage import Record, landed, matches, placed, served_model
+from tests.oracle_usage import Record, landed, matches, metered, placed, served_model
 
 DAY_US = 24 * HOUR_US
 TOKENS = ("prompt_tokens", "cache_read_tokens", "output_tokens")
@@ -182,7 +182,7 @@ def _logged(fleet: Fleet, events: Iterable[Record]) -> dict[tuple[int, str], dic
     """Logged tokens by hour and deployment, output where it was made; `later` is input of requests that ran in the hour and
     ended in a later one, `earlier` output made in earlier hours by requests that ended in this one."""
     found: dict[tuple[int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for event in landed(events):
+    for event in metered(fleet, landed(events)):
         end = instant(event["occurred_at"])
         start = end - min(round(Fraction(Decimal(event.get("duration_ms") or 0)) * 1000), DAY_US)
         inputs = sum(event.get(f"{kind}_tokens", 0) for kind in ("uncached_input", "cache_read", "cache_write"))

@@ -141,7 +141,7 @@ def test_no_value_of_any_field_stops_a_batch(desk: Desk, format_: Native, data: 
             for key in keys[:-1]:
                 inner = inner.setdefault(key, {}) if isinstance(inner, dict) else None
             if isinstance(inner, dict):
-                inner[keys[-1]] = value
+                inner[keys[-1]] = copy.deepcopy(value)
         made.append(one)
     known = set(desk.events("event_id"))
     outcome = desk.hand_in(*made, sound[0], format_name=format_.name)
