@@ -174,7 +174,7 @@ class Lander:
         outcome.rejections.update(rejection.reason for rejection in rejections if rejection.reason != "conflict")
         outcome.rejected = outcome.rejections.total()
         outcome.received += outcome.rejected
-        if self._kind.tagged:
+        if self._kind.tagged and outcome.landed + outcome.superseded:
             outcome.dropped_tags = journal.dropped_tags(session)
             outcome.claimed = journal.claimed(session)
         if self._replacing:

@@ -38,8 +38,8 @@ _FIELDS: Final = tuple(
     )
 )
 _COUNT_MAX: Final = Decimal(2**31 - 1)
-_MOST: Final = Decimal(10**18)
-_MOST_SECONDS: Final = Decimal(10**12)
+_MOST: Final = Decimal(10**15)
+_MOST_SECONDS: Final = Decimal(10**11)
 _MOST_WORK: Final = Decimal(10**27)
 _BOUNDS: Final = {
     "kv_cache_ratio": Decimal(1),

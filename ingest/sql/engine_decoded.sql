@@ -1,9 +1,11 @@
 -- decoded_engine(relation): JSON text of the values of incoming engine samples become typed columns, a series key and soundness.
 -- Seconds become microseconds and the ratio parts per million, half-even from the decimal text; absent stays NULL.
--- Bounds: 1e12 seconds and 1e27 operations or bytes, so that a day of either interpolates in a HUGEINT.
+-- Bounds: 1e15 tokens or requests and 1e11 seconds, centuries of the largest engine, so that wrong readings of many engines still add
+-- up in 64 bits and hold up no hour; 1e27 operations or bytes, so that a day of them interpolates in a HUGEINT.
 CREATE OR REPLACE TEMP MACRO micros(raw) AS (round_even(TRY_CAST(raw::VARCHAR AS DECIMAL(38, 24)), 6) * 1000000)::BIGINT;
 CREATE OR REPLACE TEMP MACRO seconds_sound(raw) AS raw IS NULL
-    OR (raw[1] <> '"' AND coalesce(TRY_CAST(raw::VARCHAR AS DECIMAL(38, 24)) BETWEEN 0 AND 1000000000000, false));
+    OR (raw[1] <> '"' AND coalesce(TRY_CAST(raw::VARCHAR AS DECIMAL(38, 24)) BETWEEN 0 AND 100000000000, false));
+CREATE OR REPLACE TEMP MACRO counter_sound(counted) AS coalesce(counted <= 1000000000000000, false);
 CREATE OR REPLACE TEMP MACRO decoded_engine(relation) AS TABLE
 WITH facts AS (
     SELECT
@@ -34,9 +36,9 @@ judged AS (
         claimed_at >= getvariable('oldest') AND claimed_at <= getvariable('ahead')
         AND (started_at IS NULL OR started <= getvariable('ahead'))
         AND regexp_full_match(counts, '[0-9,]*')
-        AND (prompt_tokens IS NULL OR prompt IS NOT NULL) AND (cache_read_tokens IS NULL OR cache_read IS NOT NULL)
-        AND (output_tokens IS NULL OR output IS NOT NULL) AND (requests IS NULL OR finished IS NOT NULL)
-        AND (aborted_requests IS NULL OR aborted IS NOT NULL)
+        AND (prompt_tokens IS NULL OR counter_sound(prompt)) AND (cache_read_tokens IS NULL OR counter_sound(cache_read))
+        AND (output_tokens IS NULL OR counter_sound(output)) AND (requests IS NULL OR counter_sound(finished))
+        AND (aborted_requests IS NULL OR counter_sound(aborted))
         AND (estimated_flops IS NULL OR flops <= 1000000000000000000000000000)
         AND (estimated_bytes IS NULL OR bytes <= 1000000000000000000000000000)
         AND (requests_running IS NULL OR running IS NOT NULL) AND (requests_waiting IS NULL OR waiting IS NOT NULL)

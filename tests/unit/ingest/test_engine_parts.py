@@ -18,7 +18,7 @@ WHOLE: dict[str, Any] = {
     "namespace": "llm",
     "replica": "0",
     "started_at": "2026-10-15T09:00:00.000001Z",
-    "prompt_tokens": 2**63 - 1,
+    "prompt_tokens": 10**15,
     "output_tokens": 0,
     "prefill_seconds": 0.1,
     "estimated_flops": 10**27,

@@ -11,6 +11,7 @@ import pytest
 
 from ingest import registry
 from ingest.formats.claims import MARK
+from ingest.slices import RECORD_BYTES_MAX
 from tests.unit.ingest.desk import NOON, Desk, event
 from tests.unit.ingest.telemetry import END_NS, land, span, spans
 from tests.unit.ingest.test_gateways import PERSON, log
@@ -138,3 +139,12 @@ def test_claims_are_counted_in_mixed_and_repeated_batches(calls: Desk) -> None:
     second = calls.hand_in(*mixed, format_name="litellm")
 
     assert (first.claimed, second.duplicates, second.claimed) == (2, 4, 1)
+
+
+def test_a_record_that_is_passed_over_claims_nothing_again(calls: Desk) -> None:
+    """After a batch with claims, one of a record too long to be read counts none of them a second time."""
+    plain = {"metadata.spend_logs_metadata": None, "metadata.requester_metadata": None, "request_tags": None}
+    records = [payload(), '{"id": "' + "x" * RECORD_BYTES_MAX + '"}', payload({"litellm_call_id": "c2"} | plain)]
+    found = calls.hand_in(*records, format_name="litellm")
+
+    assert (found.landed, found.rejected, found.claimed) == (2, 1, 1)
