@@ -20,7 +20,8 @@ from exporters.columns import Column, show_columns
 
 NO_TELEMETRY: Final = (
     "No engine told its counters in this time, so there is nothing to hold the logs against. "
-    "Land engine samples (apportion ingest --format engine), then meter."
+    'Write a source with collector = "prometheus" that reads their metrics, or land engine samples (apportion ingest --format engine); '
+    "hours that are over are compared once they are metered."
 )
 
 _SUMS: Final = """

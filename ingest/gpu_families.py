@@ -6,6 +6,7 @@ a prefix; `amd_` is the one that its documents show.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
@@ -62,13 +63,29 @@ PROFILE, INSTANCE = "GPU_I_PROFILE", "GPU_I_ID"
 """Of a MIG instance: what it is, and which of its kind."""
 PARTITION: Final = "gpu_partition_id"
 """Of an AMD device that is partitioned: power and activity are the whole device's, and partition 0 reports them."""
+SHARE: Final = "vgpu"
+"""Of a time-sliced device: which of its shares a pod has."""
 
 PLACES: Final[dict[str, tuple[str, ...]]] = {
     "cluster": ("k8s.cluster.name", "cluster", "cluster_name"),
-    "node": ("Hostname", "hostname", "k8s.node.name", "host.name"),
+    "node": ("Hostname", "hostname", "k8s.node.name", "host.name", "node", "kubernetes_node"),
     "namespace": ("exported_namespace", "namespace", "pod_namespace"),
     "pod": ("exported_pod", "pod", "pod_name"),
     "container": ("exported_container", "container", "container_name"),
 }
 """Which labels say where a device is, and what runs on it; the first there wins. What is exported_* is the workload's, where the
 plain one is the exporter's own."""
+
+_EXPORTERS_OWN: Final = {field: PLACES[field] for field in ("cluster", "node")}
+_PODS: Final = ("pod", "pod_name")
+_WORKLOADS: Final = ("exported_namespace", "exported_pod", "exported_container")
+
+
+def places_of(labels: Mapping[str, object]) -> Mapping[str, tuple[str, ...]]:
+    """Those of `PLACES` that a reading's labels may be asked for.
+
+    A Prometheus sets the pod that it scraped on what names none: of a device that nothing runs on, that is the exporter's. It is known
+    by its name (dcgm-exporter, device-metrics-exporter), and it is no workload.
+    """
+    own = any("exporter" in str(labels.get(name, "")) for name in _PODS)
+    return _EXPORTERS_OWN if own and not any(name in labels for name in _WORKLOADS) else PLACES

@@ -5,8 +5,10 @@ the earliest of their times, as long as no metric comes again: apart, each would
 power says nothing about activity.
 
 A device that several pods share reports each reading once per pod; it is one device all the same, and what the pods differ in is left
-out. A MIG instance is told from others of its profile by its number, and gets no power, energy or utilization: those are the whole
-device's. Of an AMD device in partitions, partition 0 speaks for the whole; what the others say of it is no reading.
+out. Such readings repeat the device's, and count once; where an exporter tells its shares apart, and they differ, each is of the work
+of one pod, and together they are the device's. A MIG instance is told from others of its profile by its number, and gets no power,
+energy or utilization: those are the whole device's. Of an AMD device in partitions, partition 0 speaks for the whole; what the others
+say of it is no reading.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ _COLLECTION_NS: Final = 1_000_000_000
 """Readings of one collection lie closer together."""
 _OF_THE_DEVICE: Final = ("node", "cluster", "gpu")
 """Of the places, those that whichever reading says them says; the others are of what runs on it, and all have to agree."""
+_OF_SHARES: Final = ("active_ratio", "memory_used_bytes")
+"""What is known of the processes of one pod; power, energy and hardware counters are the device's."""
 
 Place = Mapping[str, str]
 """Canonical field -> where a device is, and what runs on it; absent is unknown."""
@@ -50,6 +54,7 @@ class GpuReading(NamedTuple):
         metric: a name in the table of families.
         at_ns: since 1970.
         amount: in the canonical unit of the metric's field.
+        share: of a device that several pods share, which of them it is told of; empty where nothing says.
     """
 
     device: Device
@@ -57,6 +62,7 @@ class GpuReading(NamedTuple):
     metric: str
     at_ns: int
     amount: Decimal
+    share: str = ""
 
 
 class Samples:
@@ -128,12 +134,21 @@ def _sample(together: list[GpuReading]) -> dict[str, str | Decimal | None]:
         **{name: text for one in reversed(together) for name, text in one.place.items() if name in _OF_THE_DEVICE},
         **{name: text for name, text in first.place.items() if name not in _OF_THE_DEVICE and _agreed(together, name)},
     }
-    for reading in sorted(together, key=lambda one: FAMILIES[one.metric].coarse):
-        column = FAMILIES[reading.metric].field
+    for metric in sorted(dict.fromkeys(one.metric for one in together), key=lambda name: FAMILIES[name].coarse):
+        column = FAMILIES[metric].field
         if column not in found:
-            whole = column == "memory_used_bytes"
-            found[column] = reading.amount.to_integral_value(ROUND_FLOOR) if whole else reading.amount
+            amount = _whole([one for one in together if one.metric == metric])
+            found[column] = amount.to_integral_value(ROUND_FLOOR) if column == "memory_used_bytes" else amount
     return found
+
+
+def _whole(told: list[GpuReading]) -> Decimal:
+    """What the readings of one metric say of the device."""
+    column, amounts = FAMILIES[told[0].metric].field, {one.share: one.amount for one in told if one.share}
+    if column not in _OF_SHARES or len(set(amounts.values())) <= 1:
+        return told[0].amount
+    whole = sum(amounts.values(), Decimal(0))
+    return min(whole, Decimal(1)) if column == "active_ratio" else whole
 
 
 def _agreed(together: list[GpuReading], name: str) -> bool:

@@ -7,7 +7,8 @@ without, JSON of a mapping by the places that it reads, CSV by its header, Parqu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -33,6 +34,7 @@ _SHOWN_MAX = 400
 _ANSWER = "response"
 """Where gateways keep the provider's own answer, which is a record of another format if it stands alone."""
 _NOT, _INSIDE, _ITSELF = range(3)
+_METRICS = re.compile("# (?:HELP|TYPE) [a-zA-Z_:]", re.ASCII)
 _REQUIRED = {
     "usage": ("event_id", "source", "occurred_at", "model"),
     "gpu": ("sampled_at", "gpu_uuid", "gpu", "node"),
@@ -74,7 +76,7 @@ def recognise(path: Path, formats: Sequence[Format]) -> Format | None:
     return _only(path, claims, formats, {key for record in records for key in record}, "keys")
 
 
-def _only(path: Path, claims: Sequence[Format], formats: Sequence[Format], found: Iterable[str], what: str) -> Format:
+def _only(path: Path, claims: Sequence[Format], formats: Sequence[Format], found: Collection[str], what: str) -> Format:
     """The one format that fits."""
     if len(claims) == 1:
         return claims[0]
@@ -83,11 +85,37 @@ def _only(path: Path, claims: Sequence[Format], formats: Sequence[Format], found
     if claims:
         fitting = " and ".join(one.name for one in claims)
         raise UsageError(f"{path}: it could be {fitting}; say which with --format. Its {what}: {shown}.")
+    if remedy := _elsewhere(found, what):
+        raise UsageError(f"{path}: {remedy}")
     known = ", ".join(one.name for one in formats)
     raise UsageError(
         f"{path}: it looks like none of {known}; name its format with --format, or describe it as [[sources]] in the config. "
         f"Its {what}: {shown}."
     )
+
+
+def _elsewhere(found: Collection[str], what: str) -> str:
+    """What to do with what arrives in another way, or is read with a table of the config; empty where nothing is known of it."""
+    named = {name.strip() for name in found}
+    if what == "keys":
+        wanted = {"resourceSpans": "traces", "resourceLogs": "logs", "resourceMetrics": "metrics"}
+        path = next((path for key, path in wanted.items() if key in named), "")
+        return (
+            f"it is OTLP, which is sent and not read from files: post it to /v1/{path} of `apportion serve`."
+            if path
+            else ""
+        )
+    if _METRICS.match(",".join(found)):
+        return (
+            "it is a page of metrics, which are read where they are exposed: write its address as targets of a [[sources]] table with "
+            'collector = "prometheus".'
+        )
+    if named >= {"timestamp", "uuid"}:
+        return (
+            'it looks like the CSV of nvidia-smi, whose times have no zone: write a [[sources]] table with format = "nvidia-smi" and its '
+            "zone, which this file is then read with."
+        )
+    return ""
 
 
 def _claimants(formats: Sequence[Format], record: Mapping[str, object]) -> list[Format]:

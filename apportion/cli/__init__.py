@@ -18,13 +18,13 @@ from apportion import __version__
 COMMANDS = {
     "demo": "a bounded simulated fleet through the whole pipeline, in a folder of its own",
     "init": "write a commented apportion.toml and teams.csv to start from",
-    "check": "validate the config at once, and print it resolved",
-    "ingest": "land files of usage events or GPU samples (again is harmless)",
+    "check": "validate the config at once, print it resolved, and look at every source",
+    "ingest": "land files of usage events, GPU or engine samples (again is harmless)",
     "meter": "meter the hours that are due, settle their months, publish the results",
     "report": "the chargeback of a month",
     "reconcile": "tokens in request logs against what the engines counted, and why they differ",
     "status": "how far the figures reach, what was rejected, whether the money adds up",
-    "serve": "meter on a schedule and answer /metrics, until SIGTERM",
+    "serve": "collect from every source, meter on a schedule, answer /metrics, until SIGTERM",
     "relay": "take in what senders push, keep it on disk, deliver it until accepted",
 }
 

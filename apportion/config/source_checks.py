@@ -23,6 +23,7 @@ def check(rows: Sequence[Row], http: Http, problems: Problems, http_place: str) 
     _topics_once(rows, problems)
     _files_once(rows, problems)
     _devices_once(rows, problems)
+    _pages_once(rows, problems)
     _speaks_for(rows, problems)
     _tokens_differ(rows, http, problems, http_place)
     tokens = [row for row in rows if row.item.http and row.item.http.token]
@@ -136,6 +137,21 @@ def _devices_once(rows: Sequence[Row], problems: Problems) -> None:
             f"{row.where}.collector",
             f"is nvml, by which {reading[0].where} reads every GPU of this host; keep one of them",
         )
+
+
+def _pages_once(rows: Sequence[Row], problems: Problems) -> None:
+    """Scrapes that overlap would make one counter go back, which looks as if it began again."""
+    for first, second in combinations(rows, 2):
+        one, other = first.item.prometheus, second.item.prometheus
+        if not one or not other or not set(one.families) & set(other.families):
+            continue
+        shared = [url for url in other.targets if url in one.targets]
+        if shared:
+            problems.error(
+                f"{second.where}.targets",
+                f"names {listed(shared)}, which {first.where} scrapes too: two clocks make one counter go back and forth; keep one of "
+                "them, or give them different families",
+            )
 
 
 def _tokens_differ(rows: Sequence[Row], http: Http, problems: Problems, http_place: str) -> None:

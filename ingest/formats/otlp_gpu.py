@@ -23,6 +23,7 @@ WANTED = frozenset(
         gpu_families.PROFILE,
         gpu_families.INSTANCE,
         gpu_families.PARTITION,
+        gpu_families.SHARE,
         "hw.type",
         "hw.gpu.task",
     }
@@ -46,12 +47,16 @@ class Samples(gpu_samples.Samples):
         if device is None:
             return False
         amount = _amount(value, FAMILIES[reading.name].factor, reading.unit)
-        self.add(GpuReading(device, _place(reading), reading.name, reading.at_ns, amount))
+        share = first_text(reading.attributes, (gpu_families.SHARE,)) or ""
+        self.add(GpuReading(device, _place(reading), reading.name, reading.at_ns, amount, share))
         return True
 
 
 def _place(reading: Reading) -> dict[str, str]:
-    found = {name: first_text(reading.attributes, labels) for name, labels in gpu_families.PLACES.items()}
+    found = {
+        name: first_text(reading.attributes, labels)
+        for name, labels in gpu_families.places_of(reading.attributes).items()
+    }
     for name in _REPORTED:
         found[name] = found[name] or first_text(reading.resource, gpu_families.PLACES[name])
     return {name: text for name, text in found.items() if text}

@@ -101,7 +101,8 @@ class Assembly:
         elif value is None:
             return
         elif isinstance(series, GpuSeries):
-            self._gpus.add(GpuReading(series.device, series.place, series.metric, at_ns, value * series.factor))
+            amount = value * series.factor
+            self._gpus.add(GpuReading(series.device, series.place, series.metric, at_ns, amount, series.share))
         else:
             self._starts[series.target, at_ns] = value
 

@@ -103,7 +103,11 @@ class QueryCollector:
             server = Server(self._settings, self._authorization)
             stack.callback(server.close)
             while not stop.is_set():
-                if self.step(server, landing, health):
+                try:
+                    done = self.step(server, landing, health)
+                except FetchError as error:
+                    raise FetchError(f"{self._settings.server} {error}") from error
+                if done:
                     stop.wait(self._settings.interval_seconds)
 
     def step(self, server: Server, landing: Landing, health: Health) -> bool:

@@ -28,7 +28,7 @@ TARGET_LABELS: Final = (
 
 _ENGINE_PLACES: Final[dict[str, tuple[str, ...]]] = {
     "cluster": gpu_families.PLACES["cluster"],
-    "node": ("node", "kubernetes_node", *gpu_families.PLACES["node"]),
+    "node": tuple(dict.fromkeys(("node", "kubernetes_node", *gpu_families.PLACES["node"]))),
     "namespace": (*gpu_families.PLACES["namespace"], "kubernetes_namespace"),
     "pod": (*gpu_families.PLACES["pod"], "kubernetes_pod_name"),
 }
@@ -78,12 +78,14 @@ class GpuSeries(NamedTuple):
         place: where it is, and what runs on it.
         metric: in the table of families.
         factor: to the canonical unit.
+        share: of a device that several pods share, which.
     """
 
     device: Device
     place: Mapping[str, str]
     metric: str
     factor: Decimal
+    share: str
 
 
 class StartSeries(NamedTuple):
@@ -139,7 +141,10 @@ def series_of(
         device = device_of(name, said)
         if device is None:
             return None
-        return GpuSeries(device, places.of(said, gpu_families.PLACES, GPU_FIELDS), name, GPU[name].factor)
+        share = said.get(gpu_families.SHARE, "")
+        return GpuSeries(
+            device, places.of(said, gpu_families.places_of(said), GPU_FIELDS), name, GPU[name].factor, share
+        )
     kind, parts = METRICS[name]
     instance = places.one(said, "instance", ()) or instance
     mine = tuple(part for part in parts if _counts(part, said))

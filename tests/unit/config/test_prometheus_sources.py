@@ -130,3 +130,14 @@ def test_the_config_knows_the_families_that_are_read() -> None:
     assert set(sources.FAMILIES) == set(families.FAMILIES)
     assert set(sources.FAMILIES_ON_REQUEST) == families.ON_REQUEST
     assert set(sources.PLACES) == {*ENGINE_FIELDS, *GPU_FIELDS, "model"}
+
+
+def test_a_page_is_scraped_by_one_source(problems: Problems, loaded: Loaded) -> None:
+    """Two would make one counter go back and forth; sources that read different families of it do not."""
+    second = SCRAPE.replace('"m"', '"n"')
+    (found,) = problems(SCRAPE + second.replace("9400", "9400/metrics"))
+
+    assert found.startswith(
+        "apportion.toml:sources[1].targets: names http://node-1:9400/metrics, which apportion.toml:sources[0] scrapes too"
+    )
+    assert loaded(SCRAPE + 'families = ["dcgm"]\n' + second + 'families = ["vllm"]\n').warnings == ()

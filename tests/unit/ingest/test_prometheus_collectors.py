@@ -457,6 +457,16 @@ def test_a_server_that_does_not_tell_the_time_is_none(asking: Callable[..., Aski
         asking(server).step()
 
 
+def test_a_server_that_fails_is_named(asking: Callable[..., Asking]) -> None:
+    """Whoever reads what a source says of itself need not look its address up."""
+    with exporter(lambda _: Answer(b"", status=401)) as server:
+        one = asking(server)
+        with pytest.raises(FetchError) as raised:
+            one.source.run(one.health, threading.Event())
+
+    assert str(raised.value) == f"{server.url} answers 401; correct token, or username and password"
+
+
 def test_a_window_that_says_too_much_is_halved(fresh_desk: Desk, asking: Callable[..., Asking]) -> None:
     """Until it fits; memory is bounded by the answer."""
     start = NOON - timedelta(minutes=30)

@@ -238,6 +238,51 @@ def test_time_sliced_gpus_never_count_twice() -> None:
     assert gpus(page) == [{"node": "n1", "gpu_uuid": "GPU-1", "active_ratio": 0.99}]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_what_shares_tell_of_their_own_work_adds_up(order: tuple[int, ...]) -> None:
+    """Shares that differ are told of by themselves, and the device does what all do; whichever comes first."""
+    page = "".join(
+        f'{name}{{{GPU},pod="p-{share}",vgpu="{share}"}} {values[share]}\n'
+        for name, values in (
+            ("DCGM_FI_DEV_GPU_UTIL", (30, 0, 45)),
+            ("DCGM_FI_DEV_FB_USED", (100, 7, 100)),
+            ("DCGM_FI_DEV_POWER_USAGE", (300, 300, 300)),
+        )
+        for share in order
+    )
+
+    assert gpus(page) == [
+        {"node": "n1", "gpu_uuid": "GPU-1", "active_ratio": 0.75, "memory_used_bytes": 207 * 2**20, "power_watts": 300}
+    ]
+
+
+def test_shares_are_never_more_than_the_device() -> None:
+    """Their readings are rounded, and of times a little apart."""
+    page = "".join(f'DCGM_FI_DEV_GPU_UTIL{{{GPU},vgpu="{share}"}} {value}\n' for share, value in enumerate((60, 41)))
+
+    assert gpus(page) == [{"node": "n1", "gpu_uuid": "GPU-1", "active_ratio": 1}]
+
+
+def test_the_exporter_s_own_pod_is_no_workload() -> None:
+    """Where nothing runs on a device, a Prometheus sets the pod that it scraped; what a source says itself stays."""
+    own = 'namespace="monitoring",pod="nvidia-dcgm-exporter-78z52",container="nvidia-dcgm-exporter"'
+    page = f"DCGM_FI_PROF_GR_ENGINE_ACTIVE{{{GPU},{own}}} 0\n"
+    idle = {"node": "n1", "gpu_uuid": "GPU-1", "active_ratio": 0}
+
+    assert gpus(page) == [idle]
+    assert gpus(page, constants={"namespace": "llm"}) == [idle | {"namespace": "llm"}]
+    assert gpus(page.replace(own, f'{own},exported_pod="vllm-0"'))[0]["pod"] == "vllm-0"
+
+
+@pytest.mark.parametrize("label", ["node", "kubernetes_node"])
+def test_a_gpu_s_node_is_also_what_a_prometheus_calls_it(label: str) -> None:
+    """An exporter that does not say its host is on the node that discovery found; its own word comes first."""
+    page = f'DCGM_FI_PROF_GR_ENGINE_ACTIVE{{UUID="GPU-1",{label}="n7"}} 0.5\n'
+
+    assert gpus(page) == [{"node": "n7", "gpu_uuid": "GPU-1", "active_ratio": 0.5}]
+    assert gpus(page.replace("{", '{Hostname="n1",'))[0]["node"] == "n1"
+
+
 def test_mig_slices_have_no_share_of_what_is_the_device_s() -> None:
     """Power, energy and utilization stand at every instance; which part of them is whose is unknown."""
     page = "".join(

@@ -164,6 +164,27 @@ def test_what_fits_no_format_is_refused_with_its_keys(tmp_path: Path) -> None:
         recognise(written(tmp_path, b'{\n "event_id": 1\n}\n'), known)
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("vllm_metrics.txt", 'collector = "prometheus"'),
+        ("dynamo_frontend_metrics.txt", 'collector = "prometheus"'),
+        ("nvidia_smi.csv", 'format = "nvidia-smi" and its zone'),
+        ("otel_genai_span.json", "/v1/traces of `apportion serve`"),
+        ("otel_genai_metrics.json", "/v1/metrics of `apportion serve`"),
+    ],
+)
+def test_what_arrives_another_way_is_told_which(tmp_path: Path, name: str, remedy: str) -> None:
+    """Pages of metrics, OTLP and files that need the config's word are no formats; the answer is where they belong."""
+    data = shared("samples", name).read_bytes()
+    file = written(tmp_path, lines([json.loads(data)]) if name.endswith(".json") else data)
+
+    with pytest.raises(UsageError) as raised:
+        recognise(file, formats(tmp_path))
+    assert remedy in str(raised.value)
+    assert "looks like none of" not in str(raised.value)
+
+
 def test_many_keys_are_cut(tmp_path: Path) -> None:
     """A sentence stays one."""
     with pytest.raises(UsageError) as raised:
