@@ -30,7 +30,19 @@ os.environ["PYTHONPATH"] = str(ROOT)
 
 from measure import THREADS, Result, Seconds, Setting, isolated  # noqa: E402 - after the path is known
 
-BENCHMARKS = ("ingest", "formats", "batch", "http", "kafka", "prometheus", "meter", "scrape", "whole", "help")
+BENCHMARKS = (
+    "ingest",
+    "formats",
+    "batch",
+    "http",
+    "kafka",
+    "prometheus",
+    "samples",
+    "meter",
+    "scrape",
+    "whole",
+    "help",
+)
 ROUNDS_KEPT = 5
 """Fewer make no median worth keeping."""
 HISTORY = Path(__file__).parent / "history.json"
