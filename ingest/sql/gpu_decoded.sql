@@ -1,7 +1,12 @@
 -- decoded_gpu(relation): JSON text of the values of incoming GPU samples become typed columns, a series key and soundness.
 -- Ratios become parts per million, half-even from the decimal text; absent stays NULL.
-CREATE OR REPLACE TEMP MACRO millionths(raw) AS round_even(TRY_CAST(raw::VARCHAR AS DECIMAL(38, 30)) * 1000000, 0)::INTEGER;
-CREATE OR REPLACE TEMP MACRO thousandths(raw) AS round_even(TRY_CAST(raw::VARCHAR AS DECIMAL(38, 12)) * 1000, 0)::BIGINT;
+-- Nearly all have so few decimals that nothing is to be rounded, which is told by their text several times faster than by a division.
+CREATE OR REPLACE TEMP MACRO millionths(raw) AS CASE WHEN regexp_full_match(raw::VARCHAR, '[01](\.\d{1,6})?')
+    THEN (raw::VARCHAR::DECIMAL(18, 6) * 1000000)::INTEGER
+    ELSE round_even(TRY_CAST(raw::VARCHAR AS DECIMAL(38, 30)) * 1000000, 0)::INTEGER END;
+CREATE OR REPLACE TEMP MACRO thousandths(raw) AS CASE WHEN regexp_full_match(raw::VARCHAR, '\d{1,11}(\.\d{1,3})?')
+    THEN (raw::VARCHAR::DECIMAL(18, 3) * 1000)::BIGINT
+    ELSE round_even(TRY_CAST(raw::VARCHAR AS DECIMAL(38, 12)) * 1000, 0)::BIGINT END;
 CREATE OR REPLACE TEMP MACRO ratio_sound(raw) AS raw IS NULL
     OR (raw[1] <> '"' AND coalesce(TRY_CAST(raw::VARCHAR AS DECIMAL(38, 30)) BETWEEN 0 AND 1, false));
 CREATE OR REPLACE TEMP MACRO amount_sound(raw) AS raw IS NULL

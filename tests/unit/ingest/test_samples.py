@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 import pytest
@@ -69,6 +70,33 @@ def test_a_bad_sample_is_rejected_with_its_reason(sorted_out: Callable[[str], tu
     assert BAD[name][2] in detail
     assert "secret" not in detail
     assert line == 2 * list(BAD).index(name) + 2
+
+
+RATIOS = (
+    "0", "1", "1.0000000", "0.963", "0.123456", "0.1234565", "0.1234575", "0.0000005", "0.0000015", "5e-7", "15E-7", "1e-6",
+    "0.30000000000000004", "0.9999995000000001",
+)  # fmt: skip
+AMOUNTS = (
+    "0", "612.4", "612.400", "0.0005", "0.0015", "1.5E-3", "2.5e-3", "1e3", "99999999999.999", "99999999999.9995",
+    "100000000000", "999999999999.9985", "1000000000000000", "0.123456789012",
+)  # fmt: skip
+
+
+def test_measurements_are_rounded_half_even_from_their_text(desk: Desk) -> None:
+    """Parts per million and thousandths, however many decimals there are and however they are written."""
+    texts = list(zip(RATIOS, AMOUNTS, strict=True))
+    records = [
+        f'{{"gpu_uuid":"G{number:02}","node":"n","sampled_at":"2026-10-15T11:00:00Z","active_ratio":{ratio},"power_watts":{amount}}}'
+        for number, (ratio, amount) in enumerate(texts)
+    ]
+    desk.hand_in(*records, format_name="gpu")
+
+    def rounded(text: str, factor: int) -> int:
+        return int((Decimal(text) * factor).quantize(Decimal(1), ROUND_HALF_EVEN))
+
+    assert desk.samples("active_ppm", "power_milliwatts") == [
+        (rounded(ratio, 1_000_000), rounded(amount, 1_000)) for ratio, amount in texts
+    ]
 
 
 def test_absent_measurements_are_unknown(desk: Desk) -> None:
