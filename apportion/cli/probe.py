@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from apportion.cli import probe_metrics
-from apportion.config.model import Config, Listener
+from apportion.config.model import Config
+from apportion.config.services import Listener
 from apportion.config.sources import HTTP_SOURCE, PrometheusSource
 from apportion.config.tables import listed
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from apportion.config import teams, values
-from apportion.config.model import SYSTEM_TEAMS, Directory, DirectoryRule
+from apportion.config.directory import SYSTEM_TEAMS, Directory, DirectoryRule
 from apportion.config.tables import Problems, Table, each, unknown
 from apportion.domain.effective import first_overlap
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from apportion.config.fleet import Deployment, Entitlement, Rate, SharedCost
 from apportion.config.fleet_reading import Fleet
-from apportion.config.model import Policy
+from apportion.config.policy import Policy
 from apportion.config.tables import Placed, Problems, listed
 from apportion.config.values import span
 from apportion.domain.effective import Dated, first_overlap, gaps

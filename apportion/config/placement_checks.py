@@ -10,7 +10,7 @@ from typing import Final
 from apportion.config.fleet import Deployment, ModelAlias
 from apportion.config.fleet_reading import Fleet
 from apportion.config.globs import share_a_text
-from apportion.config.model import Policy
+from apportion.config.policy import Policy
 from apportion.config.tables import Placed, Problems
 from apportion.config.values import span
 from apportion.domain.effective import first_overlap

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from apportion.config import fleet, model, values
-from apportion.config.model import Policy
+from apportion.config import fleet, policy, values
+from apportion.config.policy import Policy
 from apportion.config.tables import Table
 from apportion.domain.tokens import TOKEN_KINDS
 
@@ -37,10 +37,10 @@ def read(table: Table) -> Policy:
     hold = table.read("sample_hold_seconds", _hold_us, 120 * PPM)
     return Policy(
         utilization=table.choice("utilization", fleet.UTILIZATIONS, "active"),
-        phase_split=table.choice("phase_split", model.PHASE_SPLITS, "weights"),
+        phase_split=table.choice("phase_split", policy.PHASE_SPLITS, "weights"),
         weights=_weights(table.table("weights")),
-        idle=table.choice("idle", model.IDLE_POLICIES, "separate"),
-        over=table.choice("over", model.OVERS, "month"),
+        idle=table.choice("idle", policy.IDLE_POLICIES, "separate"),
+        over=table.choice("over", policy.OVERS, "month"),
         min_coverage_ppm=table.read("min_coverage", _ratio_ppm, 900_000),
         sample_hold_us=hold,
         unlogged_tolerance_ppm=table.read("unlogged_tolerance", _ratio_ppm, 10_000),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from apportion.config import secret_reading, values
-from apportion.config.model import Http, LedgerConfig, Listener, Prometheus, Schedule
+from apportion.config.services import Http, LedgerConfig, Listener, Prometheus, Schedule
 from apportion.config.tables import Table
 from apportion.domain.period import hour_of
 

@@ -8,7 +8,7 @@ from itertools import combinations
 from apportion.config.environment import Secret
 from apportion.config.globs import share_a_text
 from apportion.config.mapping import Mapping
-from apportion.config.model import Http
+from apportion.config.services import Http
 from apportion.config.sources import Source
 from apportion.config.tables import Placed, Problems, listed
 

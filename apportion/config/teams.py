@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from apportion.config import values
-from apportion.config.model import DirectoryRule
+from apportion.config.directory import DirectoryRule
 from apportion.config.tables import Problems, unknown
 from apportion.domain.period import FOREVER, Period
 

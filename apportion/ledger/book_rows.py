@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from apportion.config.directory import DirectoryRule
 from apportion.config.globs import like
-from apportion.config.model import Config, DirectoryRule, Policy
+from apportion.config.model import Config
+from apportion.config.policy import Policy
 from apportion.config.values import stamp
 from apportion.domain.period import Period
 from apportion.domain.tokens import TOKEN_KINDS, scaled_weights

@@ -1,0 +1,47 @@
+"""How hours are metered and months settled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Literal
+
+from apportion.config.fleet import Utilization
+
+PhaseSplit = Literal["weights", "auto"]
+IdlePolicy = Literal["separate", "proportional", "even", "entitlement"]
+Over = Literal["month", "hour"]
+
+PHASE_SPLITS: Final[tuple[PhaseSplit, ...]] = ("weights", "auto")
+IDLE_POLICIES: Final[tuple[IdlePolicy, ...]] = ("separate", "proportional", "even", "entitlement")
+OVERS: Final[tuple[Over, ...]] = ("month", "hour")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How hours are metered and months settled.
+
+    Attributes:
+        utilization: for deployments that say nothing else.
+        phase_split: weights, or the best rung that has data.
+        weights: token kind -> weight, all five, not all zero.
+        idle: who bears idle cost.
+        over: what idle and shared costs are weighed over.
+        min_coverage_ppm: telemetry below it flags the hour; parts per million of the paid time.
+        sample_hold_us: microseconds a GPU sample holds at most; no more than an hour.
+        unlogged_tolerance_ppm: what engines may be ahead of the logs, in parts per million of their count, at no cost.
+        late_limit_days: accepted age of live events.
+        observers: globs of sources; of those that tell of one call, the first is metered.
+    """
+
+    utilization: Utilization
+    phase_split: PhaseSplit
+    weights: Mapping[str, Decimal]
+    idle: IdlePolicy
+    over: Over
+    min_coverage_ppm: int
+    sample_hold_us: int
+    unlogged_tolerance_ppm: int
+    late_limit_days: int
+    observers: tuple[str, ...]
