@@ -135,8 +135,9 @@ def _holes(session: Session) -> Iterable[tuple[str, str, Period]]:
         bought[pool_id].append(Period(start, end))
     priced: dict[tuple[str, str], list[Period]] = defaultdict(list)
     for pool_id, component, start, end in session.rows(
-        "SELECT pool_id, component, effective_from, effective_to FROM book.rate JOIN book.pool_key USING (pool_no) "
-        "WHERE effective_from < effective_to ORDER BY pool_id, component, effective_from"
+        "SELECT pool_id, component, effective_from, effective_to FROM (SELECT pool_no, component, effective_from, effective_to "
+        "FROM book.rate UNION ALL SELECT pool_no, 'energy', effective_from, effective_to FROM book.energy_rate) "
+        "JOIN book.pool_key USING (pool_no) WHERE effective_from < effective_to ORDER BY pool_id, component, effective_from"
     ):
         priced[pool_id, component].append(Period(start, end))
     for pool_id, paid in bought.items():

@@ -18,7 +18,7 @@ from apportion.domain.period import FOREVER, HOUR_US, Period, spans
 from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.step import audit, run
 from metering.hours import due, gaps
-from metering.steps import AUDITS, OBSERVED, OF_ENGINES, OVER_EVENTS, RECONCILIATION, STEPS
+from metering.steps import AUDITS, OBSERVED, OF_ENERGY, OF_ENGINES, OVER_EVENTS, RECONCILIATION, STEPS
 
 _INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"
 _HOURS = "unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR))"
@@ -29,6 +29,10 @@ SELECT EXISTS (
     SELECT 1 FROM raw.engine_sample
     WHERE sampled_at > $period_start::TIMESTAMP AND sampled_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
 )
+"""
+
+_ENERGY_IS_PRICED = """
+SELECT EXISTS (SELECT 1 FROM book.energy_rate WHERE effective_from < $period_end::TIMESTAMP AND effective_to > $period_start::TIMESTAMP)
 """
 
 OVER_EVENTS_MAX = timedelta(days=5)
@@ -116,8 +120,10 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
 
 
 def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Clock) -> None:
-    """Run the steps of a span: those over events for one piece of it after another, those of engines where any tells."""
-    engines_tell = session.value(_ENGINES_TELL, {"period_start": period.start, "period_end": period.end})
+    """Run the steps of a span: those over events for one piece of it after another, those of engines and of energy where needed."""
+    window = {"period_start": period.start, "period_end": period.end}
+    needless = frozenset() if session.value(_ENGINES_TELL, window) else OF_ENGINES
+    needless |= frozenset() if session.value(_ENERGY_IS_PRICED, window) else OF_ENERGY
     for over_events, steps in groupby(STEPS, key=lambda step: step.name in OVER_EVENTS):
         together = tuple(steps)
         if over_events:
@@ -126,10 +132,8 @@ def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Cl
                 run(session, together, piece, policy, clock)
             continue
         for step in together:
-            if step.name in OF_ENGINES and not engines_tell:
-                session.do(
-                    f"DELETE FROM {step.name} {_INSIDE}", {"period_start": period.start, "period_end": period.end}
-                )
+            if step.name in needless:
+                session.do(f"DELETE FROM {step.name} {_INSIDE}", window)
                 continue
             if step.name == RECONCILIATION:
                 run(session, observed, Period(period.start, period.end + RUNS_AT_MOST), policy, clock)

@@ -18,11 +18,16 @@ OVER_EVENTS: Final = (OBSERVED, "metering.placed_usage_hourly", "metering.observ
 OF_ENGINES: Final = frozenset({"metering.engine_usage_hourly", RECONCILIATION})
 """The steps that have no row for an hour of which no engine tells: most ledgers never need them."""
 
+OF_ENERGY: Final = frozenset({"metering.pool_energy_hourly", "metering.energy_charge_hourly"})
+"""The steps that have no row where no pool has an energy rate."""
+
 _ORDER: Final = (
     "metering.engine_usage_hourly",
     "metering.series_place",
     *OVER_EVENTS,
     RECONCILIATION,
+    "metering.pool_energy_hourly",
+    "metering.energy_charge_hourly",
     "metering.origin_charge_hourly",
     "metering.gpu_activity_hourly",
     "metering.deployment_cost_hourly",

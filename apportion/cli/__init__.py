@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from apportion import __version__
+from apportion.cli import catalog_options
 
 COMMANDS = {
     "demo": "a bounded simulated fleet through the whole pipeline, in a folder of its own",
@@ -22,6 +23,8 @@ COMMANDS = {
     "ingest": "land files of usage events, GPU or engine samples (again is harmless)",
     "meter": "meter the hours that are due, settle their months, publish the results",
     "report": "the chargeback of a month",
+    "rates": "public GPU prices with their sources, and rows of the rate card from a cloud's price file",
+    "inventory": "GPUs of each pool against those that telemetry or Kubernetes shows, with the rows to write",
     "reconcile": "tokens in request logs against what the engines counted, and why they differ",
     "status": "how far the figures reach, what was rejected, whether the money adds up",
     "serve": "collect from every source, meter on a schedule, answer /metrics, until SIGTERM",
@@ -126,6 +129,10 @@ def _reconcile(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pool", metavar="P", help="hour by hour, of this pool only")
 
 
+def _rates(parser: argparse.ArgumentParser) -> None:
+    catalog_options.rates(parser, lambda task: _shared(task, top=False))
+
+
 def _status(_: argparse.ArgumentParser) -> None:
     return
 
@@ -171,6 +178,8 @@ _OPTIONS = {
     "ingest": _ingest,
     "meter": _meter,
     "report": _report,
+    "rates": _rates,
+    "inventory": catalog_options.inventory,
     "reconcile": _reconcile,
     "status": _status,
     "serve": _serve,

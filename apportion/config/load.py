@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from apportion.config import (
+    catalog_checks,
     directory_reading,
     fleet_checks,
     fleet_reading,
@@ -31,7 +32,7 @@ def load(path: Path) -> Config:
     problems = Problems()
     root = Table(_document(path), f"{path.name}:", problems)
     beside = path.parent
-    fleet = fleet_reading.read(root)
+    fleet = fleet_reading.read(root, beside)
     policy = policy_reading.read(root.table("policy"))
     ledger = services_reading.ledger(root.table("ledger"), beside)
     directory = directory_reading.read(root.table("directory"), beside)
@@ -43,6 +44,7 @@ def load(path: Path) -> Config:
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
     placement_checks.check(fleet, policy, problems)
+    catalog_checks.check(fleet, problems)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)
@@ -60,6 +62,7 @@ def load(path: Path) -> Config:
         pools=tuple(row.item for row in fleet.pools),
         deployments=tuple(row.item for row in fleet.deployments),
         rates=tuple(row.item for row in fleet.rates),
+        energy_rates=tuple(row.item for row in fleet.energy_rates),
         shared_costs=tuple(row.item for row in fleet.shared_costs),
         entitlements=tuple(row.item for row in fleet.entitlements),
         model_aliases=tuple(row.item for row in fleet.aliases),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apportion.config.directory import PROJECT_TAG, Directory
+from apportion.config.energy import EnergyRate
 from apportion.config.fleet import Deployment, Entitlement, ModelAlias, Pool, Rate, SharedCost, Utilization
 from apportion.config.mapping import Mapping as SourceMapping
 from apportion.config.plain import fields
@@ -28,6 +29,7 @@ class Config:
         pools: in the order written, as are all lists.
         deployments: parts of pools.
         rates: the rate card.
+        energy_rates: of it what prices kilowatt-hours.
         shared_costs: monthly amounts.
         entitlements: reservations.
         policy: metering and settlement.
@@ -46,6 +48,7 @@ class Config:
     pools: tuple[Pool, ...]
     deployments: tuple[Deployment, ...]
     rates: tuple[Rate, ...]
+    energy_rates: tuple[EnergyRate, ...]
     shared_costs: tuple[SharedCost, ...]
     entitlements: tuple[Entitlement, ...]
     policy: Policy

@@ -40,6 +40,10 @@ def rows(config: Config) -> dict[str, list[Row]]:
         tables.RATE.name: [
             (rate.pool, rate.component, rate.per_gpu_hour_nano, *_range(rate.effective)) for rate in config.rates
         ],
+        tables.ENERGY_RATE.name: [
+            (rate.pool, rate.per_kwh_nano, rate.pue_ppm, rate.watts_per_gpu, *_range(rate.effective))
+            for rate in config.energy_rates
+        ],
         tables.SHARED_COST.name: [
             (cost.id, cost.per_month_nano, cost.policy, *_range(cost.effective)) for cost in config.shared_costs
         ],

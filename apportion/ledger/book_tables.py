@@ -102,6 +102,11 @@ RATE: Final = BookTable(
     columns={"pool_id": "VARCHAR", "component": "VARCHAR", "per_gpu_hour_nano": "BIGINT", **RANGE},
     metered=("pool_id", "component", "per_gpu_hour_nano"),
 )
+ENERGY_RATE: Final = BookTable(
+    name="book.energy_rate",
+    columns={"pool_id": "VARCHAR", "per_kwh_nano": "BIGINT", "pue_ppm": "INTEGER", "watts_per_gpu": "INTEGER", **RANGE},
+    metered=("pool_id", "per_kwh_nano", "pue_ppm", "watts_per_gpu"),
+)
 SHARED_COST: Final = BookTable(
     name="book.shared_cost",
     columns={"shared_cost_id": "VARCHAR", "per_month_nano": "BIGINT", "policy": "VARCHAR", **RANGE},
@@ -136,7 +141,7 @@ COST_CENTER: Final = BookTable(
 )
 
 TABLES: Final = (
-    POOL, DEPLOYMENT, DEPLOYMENT_MODEL, MODEL_ALIAS, RATE, SHARED_COST, SHARED_COST_SHARE, ENTITLEMENT, DIRECTORY_RULE,
+    POOL, DEPLOYMENT, DEPLOYMENT_MODEL, MODEL_ALIAS, RATE, ENERGY_RATE, SHARED_COST, SHARED_COST_SHARE, ENTITLEMENT, DIRECTORY_RULE,
     COST_CENTER,
 )  # fmt: skip
 

@@ -124,6 +124,20 @@ class Sample:
     node: str = ""
     namespace: str = ""
     pod: str = ""
+    mig: str = ""
+    product: str = "H100"
+    power: int | None = None
+    energy: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergyRate(Dated):
+    """A price of electricity; `pue` in parts per million."""
+
+    pool: str = "p"
+    nano: int = 100_000_000
+    pue: int = 1_000_000
+    watts: int = 700
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +147,7 @@ class Facts:
     pools: tuple[Pool, ...] = ()
     deployments: tuple[Deployment, ...] = ()
     rates: tuple[Rate, ...] = ()
+    energy_rates: tuple[EnergyRate, ...] = ()
     shared: tuple[Shared, ...] = ()
     aliases: tuple[Alias, ...] = ()
     events: tuple[Event, ...] = ()
@@ -156,9 +171,9 @@ class Facts:
 EMPTIED = (
     "raw.usage_event", "raw.series", "raw.source", "raw.gpu_sample", "raw.gpu_series", "raw.gpu_device", "raw.dirty_hour",
     "raw.engine", "raw.engine_series", "raw.engine_sample", "metering.engine_usage_hourly", "metering.reconciliation_hourly",
-    "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.shared_cost", "book.policy",
+    "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.energy_rate", "book.shared_cost", "book.policy",
     "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.series_place", "metering.placed_usage_hourly",
-    "metering.observed_event", "metering.observed_usage_hourly",
+    "metering.observed_event", "metering.observed_usage_hourly", "metering.pool_energy_hourly", "metering.energy_charge_hourly",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
     "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
 )  # fmt: skip
@@ -175,7 +190,7 @@ def load(session: Session, facts: Facts) -> None:
     pool_no = _dictionary(
         session,
         "book.pool_key",
-        [p.id for p in facts.pools] + [part.pool for part in (*facts.rates, *facts.deployments)],
+        [p.id for p in facts.pools] + [part.pool for part in (*facts.rates, *facts.energy_rates, *facts.deployments)],
     )
     deployment_no = _dictionary(session, "book.deployment_key", [d.id for d in facts.deployments])
     _insert(session, "book.pool", [[pool_no[p.id], "H100", p.gpus, *_dates(p)] for p in facts.pools])
@@ -188,6 +203,9 @@ def load(session: Session, facts: Facts) -> None:
             session, "book.deployment_model", [[deployment_no[d.id], model_no[model], *_dates(d)] for model in d.models]
         )
     _insert(session, "book.rate", [[pool_no[r.pool], r.component, r.nano, *_dates(r)] for r in facts.rates])
+    _insert(
+        session, "book.energy_rate", [[pool_no[r.pool], r.nano, r.pue, r.watts, *_dates(r)] for r in facts.energy_rates]
+    )
     _insert(session, "book.shared_cost", [[s.id, s.nano, "proportional", *_dates(s)] for s in facts.shared])
     _insert(session, "book.model_alias", [[a.alias, model_no[a.model], *_dates(a)] for a in facts.aliases])
     policy = [1, "weights", "separate", "month", facts.min_coverage_ppm, facts.hold, facts.weight_scale]
@@ -236,15 +254,16 @@ def land(session: Session, events: Iterable[Event], model_no: dict[str, int]) ->
 def sample(session: Session, samples: Iterable[Sample]) -> None:
     """Write GPU samples as ingest would."""
     samples = list(samples)
-    device_no = {gpu: number for number, gpu in enumerate(sorted({s.gpu for s in samples}), 1)}
+    device_no = {device: number for number, device in enumerate(sorted({(s.gpu, s.mig) for s in samples}), 1)}
     series: dict[tuple[Any, ...], int] = {}
     rows = []
     for s in samples:
         series_no = series.setdefault(
-            (device_no[s.gpu], "H100", s.cluster, s.node, s.deployment, s.namespace, s.pod), len(series) + 1
+            (device_no[s.gpu, s.mig], s.product, s.cluster, s.node, s.deployment, s.namespace, s.pod), len(series) + 1
         )
-        rows.append([moment(s.at), device_no[s.gpu], series_no, s.ppm, *[None] * 6, 1])
-    _insert(session, "raw.gpu_device", [[number, gpu, ""] for gpu, number in device_no.items()])
+        readings = [s.ppm, *[None] * 4, s.power, s.energy]
+        rows.append([moment(s.at), device_no[s.gpu, s.mig], series_no, *readings, 1])
+    _insert(session, "raw.gpu_device", [[number, *device] for device, number in device_no.items()])
     _insert(session, "raw.gpu_series", [[series_no, *key, ""] for key, series_no in series.items()])
     _insert(session, "raw.gpu_sample", rows)
     _mark(session, (s.at for s in samples))

@@ -1,0 +1,44 @@
+-- What power costs: tariffs of pools, the energy their GPUs took, and what that comes to.
+CREATE TABLE book.energy_rate (
+    pool_no        INTEGER NOT NULL,
+    per_kwh_nano   BIGINT NOT NULL,
+    pue_ppm        INTEGER NOT NULL,
+    watts_per_gpu  INTEGER NOT NULL,
+    effective_from TIMESTAMP NOT NULL,
+    effective_to   TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE book.energy_rate IS 'price of a pool''s electricity; no two rows of one pool overlap';
+COMMENT ON COLUMN book.energy_rate.per_kwh_nano IS '1e-9 of the billing currency';
+COMMENT ON COLUMN book.energy_rate.pue_ppm IS 'power usage effectiveness of the site: energy bought for each million units that its GPUs take';
+COMMENT ON COLUMN book.energy_rate.watts_per_gpu IS 'what a GPU takes while nobody measures it';
+
+CREATE TABLE metering.pool_energy_hourly (
+    charge_period_start  TIMESTAMP NOT NULL,
+    pool_no              INTEGER NOT NULL,
+    measured_us          BIGINT NOT NULL,
+    energy_mj            BIGINT NOT NULL
+);
+COMMENT ON TABLE metering.pool_energy_hourly IS 'grain: charge_period_start, pool_no; measured energy of the GPUs of pools with an energy rate';
+COMMENT ON COLUMN metering.pool_energy_hourly.measured_us IS 'GPU-microseconds that energy counters or power readings cover';
+COMMENT ON COLUMN metering.pool_energy_hourly.energy_mj IS 'millijoules in that time';
+
+CREATE TABLE metering.energy_charge_hourly (
+    charge_period_start    TIMESTAMP NOT NULL,
+    pool_no                INTEGER NOT NULL,
+    component              VARCHAR NOT NULL,
+    evidence               VARCHAR NOT NULL,
+    currency               VARCHAR NOT NULL,
+    cause                  VARCHAR NOT NULL,
+    paid_us                HUGEINT NOT NULL,
+    effective_cost_nano    BIGINT NOT NULL,
+    billed_cost_nano       BIGINT NOT NULL,
+    list_cost_nano         BIGINT NOT NULL,
+    contracted_cost_nano   BIGINT NOT NULL,
+    cost_in_currency_nano  BIGINT
+);
+COMMENT ON TABLE metering.energy_charge_hourly IS 'grain: charge_period_start, pool_no; the origin charge of electricity, in the columns of origin_charge_hourly';
+COMMENT ON COLUMN metering.energy_charge_hourly.paid_us IS 'GPU-microseconds under an energy rate, measured or not';
+COMMENT ON COLUMN metering.energy_charge_hourly.cost_in_currency_nano IS 'NULL: energy rates are in the billing currency';
+
+COMMENT ON COLUMN metering.gpu_activity_hourly.observed_us IS 'GPU-microseconds that samples with a known reading held; a MIG slice counts for its part of the GPU';
+COMMENT ON COLUMN metering.gpu_activity_hourly.active_ppm_us IS 'sum over samples of active ppm x microseconds held, weighed alike';
