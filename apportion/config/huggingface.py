@@ -93,6 +93,17 @@ def architecture(document: Mapping[str, object]) -> Architecture:
     )  # fmt: skip
 
 
+def stored_in(document: Mapping[str, object]) -> str | None:
+    """The format that published weights are in, as `number_formats.WEIGHTS` calls it; None where the file does not say plainly."""
+    quantised = document.get("quantization_config") or _decoder(document).get("quantization_config")
+    if isinstance(quantised, dict):
+        method, bits = quantised.get("quant_method"), quantised.get("bits")
+        if method in {"awq", "gptq"}:
+            return {4: "int4"}.get(bits) if isinstance(bits, int) else None
+        return method if method in {"fp8", "mxfp4"} else None
+    return "fp16" if "float16" in {document.get("torch_dtype"), document.get("dtype")} else "bf16"
+
+
 def _decoder(document: Mapping[str, object]) -> Mapping[str, object]:
     """The part that describes the decoder: models that see or hear keep it in a table of its own."""
     inner = document.get("text_config")

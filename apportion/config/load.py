@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from apportion.config import (
+    architectures,
     directory_reading,
     fleet_checks,
     fleet_reading,
@@ -33,6 +34,7 @@ def load(path: Path) -> Config:
     beside = path.parent
     fleet = fleet_reading.read(root)
     policy = policy_reading.read(root.table("policy"))
+    models = architectures.read(root, beside)
     ledger = services_reading.ledger(root.table("ledger"), beside)
     directory = directory_reading.read(root.table("directory"), beside)
     sources = sources_reading.read(root, beside)
@@ -43,6 +45,7 @@ def load(path: Path) -> Config:
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
     placement_checks.check(fleet, policy, problems)
+    architectures.check(models, problems)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)
@@ -63,6 +66,7 @@ def load(path: Path) -> Config:
         shared_costs=tuple(row.item for row in fleet.shared_costs),
         entitlements=tuple(row.item for row in fleet.entitlements),
         model_aliases=tuple(row.item for row in fleet.aliases),
+        architectures=tuple(row.item for row in models),
     )
 
 
