@@ -1,7 +1,7 @@
-"""Bring `metering.phase_coefficient` in line with the book: rooflines of models on their GPUs, and known throughputs.
+"""Bring the rooflines in `metering.phase_coefficient` in line with the book: each model on the GPUs of each of its deployments.
 
-Regressions are another writer's rows, and stay. What the GPUs can do comes from the packaged hardware catalog, so a new version of
-the program may change rows, and says so as a change of the book does.
+Rows of other methods stay. What GPUs can do comes from the packaged hardware catalog, so a new version of the program may change
+rows, and says so as a change of the book does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from apportion.domain.period import Period
 from apportion.ledger import book_hours
 from apportion.ledger.book_tables import RANGE, BookTable, ordered, rows_as_objects, text
 from apportion.ledger.connection import Row, Session
-from metering.efficiency.coefficients import ROOFLINE, THROUGHPUT, Coefficients, Serving, roofline, throughput
+from metering.efficiency.coefficients import ROOFLINE, Coefficients, Serving, roofline
 
 TENSOR_PARALLEL_MAX: Final = 8
 """A deployment of more GPUs than a node has, that says nothing else, is taken for replicas of a node each."""
@@ -34,22 +34,16 @@ _TABLE: Final = BookTable(
     columns={**_CONTENT, "inputs": "VARCHAR", **RANGE},
     metered=tuple(_CONTENT),
 )
-_OURS: Final = f"method IN ('{ROOFLINE}', '{THROUGHPUT}')"
+_OURS: Final = f"method = '{ROOFLINE}'"
 
-# A model that is alone on its deployment stands for whatever runs there, adapters of it too: model 0.
 _SERVED: Final = """
-WITH serving AS (
-    SELECT deployment_no, effective_from, effective_to, count(*) AS models FROM book.deployment_model GROUP BY ALL
-)
 SELECT
-    deployment.deployment_no, CASE WHEN serving.models = 1 THEN 0 ELSE built.model_no END AS model_no, pool.gpu,
+    deployment.deployment_no, built.model_no, pool.gpu,
     built.architecture, built.weights, built.kv, built.batch, built.mean_context,
     coalesce(built.tensor_parallel, LEAST(deployment.gpus, $tensor_parallel_max::INTEGER)) AS tensor_parallel,
     GREATEST(deployment.effective_from, pool.effective_from, built.effective_from) AS effective_from,
     LEAST(deployment.effective_to, pool.effective_to, built.effective_to) AS effective_to
 FROM book.deployment AS deployment
-JOIN serving ON serving.deployment_no = deployment.deployment_no
-    AND serving.effective_from = deployment.effective_from AND serving.effective_to = deployment.effective_to
 JOIN book.deployment_model AS served ON served.deployment_no = deployment.deployment_no
     AND served.effective_from = deployment.effective_from AND served.effective_to = deployment.effective_to
 JOIN book.model_architecture AS built ON built.model_no = served.model_no
@@ -59,23 +53,16 @@ JOIN book.pool AS pool ON pool.pool_no = deployment.pool_no
 WHERE GREATEST(pool.effective_from, built.effective_from) < LEAST(pool.effective_to, built.effective_to)
 """
 
-_KNOWN: Final = """
-SELECT
-    deployment_no, prefill_tokens_per_1000_s, decode_tokens_per_1000_s, cache_read_tokens_per_1000_s, effective_from, effective_to
-FROM book.deployment
-WHERE prefill_tokens_per_1000_s IS NOT NULL
-"""
-
 
 def sync(session: Session, now: datetime) -> list[Period]:
-    """Compute the rooflines and throughputs of everything in the book, inside the caller's transaction.
+    """Compute the roofline of every model that a deployment serves and the book describes, inside the caller's transaction.
 
     Metered hours that a change reaches are marked dirty.
 
     Returns: the periods in which a coefficient differs from before; none where nothing does.
     Invariant: a second run changes nothing.
     """
-    after = ordered([*_rooflines(session), *_throughputs(session)])
+    after = ordered(list(_rooflines(session)))
     before = ordered(session.rows(f"SELECT {', '.join(_TABLE.columns)} FROM {_TABLE.name} WHERE {_OURS}"))
     if before == after:
         return []
@@ -91,12 +78,7 @@ def _rooflines(session: Session) -> Iterator[Row]:
         serving = Serving(
             weights=weights, kv=kv, batch=batch, mean_context=mean_context, tensor_parallel=tensor_parallel
         )
-        yield _row(deployment, model, ROOFLINE, _computed(architecture, gpu, serving), Period(start, end))
-
-
-def _throughputs(session: Session) -> Iterator[Row]:
-    for deployment, prefill, decode, cache_read, start, end in session.rows(_KNOWN):
-        yield _row(deployment, 0, THROUGHPUT, throughput(prefill, decode, cache_read), Period(start, end))
+        yield _row(deployment, model, _computed(architecture, gpu, serving), Period(start, end))
 
 
 @lru_cache(maxsize=256)
@@ -112,11 +94,11 @@ def _computed(architecture: str, gpu: str, serving: Serving) -> Coefficients | s
         return str(error)
 
 
-def _row(deployment_no: int, model_no: int, method: str, computed: Coefficients | str, effective: Period) -> Row:
+def _row(deployment_no: int, model_no: int, computed: Coefficients | str, effective: Period) -> Row:
     if isinstance(computed, str):
-        return (deployment_no, model_no, method, 0, 0, 0, 0, 0, 0, "", computed, "{}", effective.start, effective.end)
+        return (deployment_no, model_no, ROOFLINE, 0, 0, 0, 0, 0, 0, "", computed, "{}", effective.start, effective.end)
     return (
-        deployment_no, model_no, method, computed.uncached_input_ps, computed.cache_read_ps, computed.cache_write_ps,
+        deployment_no, model_no, ROOFLINE, computed.uncached_input_ps, computed.cache_read_ps, computed.cache_write_ps,
         computed.output_ps, computed.reasoning_ps, computed.context_as, MODELLED, "", text(computed.inputs),
         effective.start, effective.end,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from apportion.config import huggingface_layers as shapes
-from apportion.config.huggingface_keys import Keys
+from apportion.config.huggingface_keys import LAYERS_MAX, Keys
 from apportion.domain.architecture import Architecture, Layers
 
 
@@ -71,7 +71,7 @@ def architecture(document: Mapping[str, object]) -> Architecture:
         msg = f"model_type {name!r} is not known; known are {', '.join(sorted(FAMILIES))}"
         raise ValueError(msg)
     family = FAMILIES[name]
-    layers = keys.count("num_hidden_layers")
+    layers = keys.count("num_hidden_layers", most=LAYERS_MAX)
     attention = family.attention(keys)
     counted = Counter(
         zip(family.windows(keys, layers), (family.feed_forward(keys, layer) for layer in range(layers)), strict=True)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 COUNT_MAX: Final = 10_000_000
-"""Of layers, heads, widths and words alike; a hundred times what there is, and products of four stay in 128 bits."""
+"""Of heads, widths, words and windows alike."""
+LAYERS_MAX: Final = 10_000
+"""Layers are counted one by one."""
 
 
 class Keys:
@@ -23,13 +25,13 @@ class Keys:
             raise ValueError(msg)
         return found
 
-    def count(self, key: str, default: int | None = None) -> int:
+    def count(self, key: str, default: int | None = None, *, most: int = COUNT_MAX) -> int:
         """A number above zero; null is the same as absent."""
-        return self._integer(key, 1, default)
+        return self._integer(key, 1, default, most)
 
     def count_or_none(self, key: str) -> int:
         """A number that may be zero or absent, which is zero."""
-        return self._integer(key, 0, 0)
+        return self._integer(key, 0, 0, COUNT_MAX)
 
     def maybe(self, key: str) -> int | None:
         """A number above zero, or None where there is none."""
@@ -55,14 +57,14 @@ class Keys:
             raise ValueError(msg)
         return found
 
-    def _integer(self, key: str, least: int, default: int | None) -> int:
+    def _integer(self, key: str, least: int, default: int | None, most: int) -> int:
         found = self._document.get(key)
         if found is None:
             if default is None:
                 msg = f"{key} is missing; give the config.json as it was published with the model"
                 raise ValueError(msg)
             return default
-        if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= COUNT_MAX:
-            msg = f"{key} is {found!r}; it must be an integer from {least} to {COUNT_MAX}"
+        if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= most:
+            msg = f"{key} is {found!r}; it must be an integer from {least} to {most}"
             raise ValueError(msg)
         return found
