@@ -119,14 +119,17 @@ def _document(value: object, beside: Path) -> Mapping[str, object]:
         raise ValueError(msg)
     path = beside / value
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            msg = f"{value!r} is larger than {FILE_BYTES_MAX} bytes; name the model's config.json, not its weights"
-            raise ValueError(msg)
-        found = json.loads(path.read_bytes().decode("utf-8-sig"))
+        size = path.stat().st_size
+        written = path.read_bytes() if size <= FILE_BYTES_MAX else b""
     except OSError as error:
         msg = f"{value!r} cannot be read ({error.strerror}); put the model's config.json there, or correct the path"
         raise ValueError(msg) from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    if size > FILE_BYTES_MAX:
+        msg = f"{value!r} is larger than {FILE_BYTES_MAX} bytes; name the model's config.json, not its weights"
+        raise ValueError(msg)
+    try:
+        found = json.loads(written.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or integers of thousands of digits
         msg = f"{value!r} is not JSON ({error}); give the config.json as it was published with the model"
         raise ValueError(msg) from None
     if not isinstance(found, dict) or not found:

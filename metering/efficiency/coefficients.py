@@ -19,7 +19,7 @@ from metering.efficiency.exact import Exact
 from metering.efficiency.utilization import experts_touched
 
 ROOFLINE: Final = "roofline/1"
-THROUGHPUT: Final = "throughput/1"
+"""Id and version of the method, on every row that it makes."""
 
 COMPUTE_EFFICIENCY: Final = Fraction(1, 2)
 """Of the dense peak, in prefill. Source: published model FLOPs utilizations, 0.46 (PaLM) and little more; an assumption."""
