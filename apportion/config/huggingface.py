@@ -66,7 +66,7 @@ def architecture(document: Mapping[str, object]) -> Architecture:
     Raises: ValueError, in a sentence, for a family that is not known or a field that is missing or senseless.
     """
     keys = Keys(_decoder(document))
-    name = keys.text("model_type")
+    name = keys.word("model_type")
     if name not in FAMILIES:
         msg = f"model_type {name!r} is not known; known are {', '.join(sorted(FAMILIES))}"
         raise ValueError(msg)

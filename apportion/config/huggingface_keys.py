@@ -17,7 +17,7 @@ class Keys:
     def __init__(self, document: Mapping[str, object]) -> None:
         self._document = document
 
-    def text(self, key: str) -> str:
+    def word(self, key: str) -> str:
         """A text that must be there."""
         found = self._document.get(key)
         if not isinstance(found, str) or not found:

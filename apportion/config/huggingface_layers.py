@@ -156,7 +156,7 @@ def qwen3_others(keys: Keys, model: Architecture) -> int:
 def deepseek_others(keys: Keys, model: Architecture) -> int:
     """Norms of both latents, and a bias of each expert's score."""
     latents = keys.count_or_none("q_lora_rank") + keys.count("kv_lora_rank")
-    scored = keys.text("model_type") != "deepseek_v2"
+    scored = keys.word("model_type") != "deepseek_v2"
     scores = sum(part.count * part.feed_forward.experts for part in model.layers) if scored else 0
     return _norms(model, 2) + _layers(model) * latents + scores
 

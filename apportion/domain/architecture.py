@@ -87,17 +87,17 @@ class FeedForward:
         """Of one expert, or of the whole dense part."""
         return self.projections * hidden * self.width + self.expert_bias
 
-    def common_parameters(self, hidden: int) -> int:
+    def every_token_parameters(self, hidden: int) -> int:
         """Of the router and of what every token passes, in a mixture."""
         return (self.projections * self.shared_width + self.experts) * hidden
 
     def parameters(self, hidden: int) -> int:
         """All of them."""
-        return self.common_parameters(hidden) + max(1, self.experts) * self.expert_parameters(hidden)
+        return self.every_token_parameters(hidden) + max(1, self.experts) * self.expert_parameters(hidden)
 
     def active_parameters(self, hidden: int) -> int:
         """Those that one token is multiplied with."""
-        return self.common_parameters(hidden) + (self.experts_active or 1) * self.expert_parameters(hidden)
+        return self.every_token_parameters(hidden) + (self.experts_active or 1) * self.expert_parameters(hidden)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,7 +132,7 @@ def weight_bytes_touched(model: Architecture, weights: str, batch: int) -> Fract
     for part in model.layers:
         mixture = part.feed_forward
         touched = experts_touched(mixture.experts, mixture.experts_active, batch) if mixture.experts else Fraction(1)
-        common = part.attention.parameters(hidden) + mixture.common_parameters(hidden)
+        common = part.attention.parameters(hidden) + mixture.every_token_parameters(hidden)
         projections += part.count * (common + touched * mixture.expert_parameters(hidden))
     return projections * element + (model.head_parameters + model.other_parameters) * WIDE_BYTES
 
