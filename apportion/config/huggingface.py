@@ -48,6 +48,8 @@ FAMILIES: Final[Mapping[str, _Family]] = {
     "deepseek_v2": _DEEPSEEK,
     "deepseek_v3": _DEEPSEEK,
     "kimi_k2": _DEEPSEEK,
+    "glm4_moe": _Family(feed_forward=shapes.deepseek_experts, others=shapes.glm4_others),
+    "llama4_text": _Family(feed_forward=shapes.llama4_experts, windows=shapes.llama4_chunks),
     "gemma": _Family(tied=True),
     "gemma2": _Family(windows=shapes.every_second_limited, others=shapes.gemma2_others, tied=True),
     "gemma3_text": _Family(windows=shapes.every_sixth_unlimited, others=shapes.gemma3_others, tied=True),

@@ -69,6 +69,13 @@ def qwen_experts(keys: Keys, layer: int) -> FeedForward:
     )
 
 
+def llama4_experts(keys: Keys, layer: int) -> FeedForward:
+    """Experts and a shared one in every `interleave_moe_layer_step`-th layer; the dense ones have a width of their own."""
+    if (layer + 1) % keys.count("interleave_moe_layer_step", 1):
+        return FeedForward(projections=3, width=keys.count("intermediate_size_mlp"))
+    return _experts(keys, "num_local_experts", "intermediate_size", shared=keys.count("intermediate_size"))
+
+
 def deepseek_experts(keys: Keys, layer: int) -> FeedForward:
     """Experts in every `moe_layer_freq`-th layer after the first dense ones."""
     first = keys.count_or_none("first_k_dense_replace")
@@ -108,6 +115,12 @@ def every_sixth_unlimited(keys: Keys, layers: int) -> list[int | None]:
     """Every `sliding_window_pattern`-th layer has no window."""
     pattern = keys.count("sliding_window_pattern", 6)
     return _typed(keys, layers, lambda layer: (layer + 1) % pattern != 0)
+
+
+def llama4_chunks(keys: Keys, layers: int) -> list[int | None]:
+    """Three layers of four read within a chunk of the context; taken for a window of that size, which is twice it at most."""
+    chunk = keys.maybe("attention_chunk_size")
+    return [None if (layer + 1) % 4 == 0 else chunk for layer in range(layers)]
 
 
 def qwen_windows(keys: Keys, layers: int) -> list[int | None]:
@@ -159,6 +172,15 @@ def deepseek_others(keys: Keys, model: Architecture) -> int:
     scored = keys.word("model_type") != "deepseek_v2"
     scores = sum(part.count * part.feed_forward.experts for part in model.layers) if scored else 0
     return _norms(model, 2) + _layers(model) * latents + scores
+
+
+def glm4_others(keys: Keys, model: Architecture) -> int:
+    """Biases of queries, keys and values, norms of queries and keys where the file asks, and a bias of each expert's score."""
+    attention = heads(keys)
+    bias = (attention.heads + 2 * attention.kv_heads) * attention.head_dim if keys.flag("attention_bias") else 0
+    norms = 2 * attention.head_dim if keys.flag("use_qk_norm") else 0
+    scores = sum(part.count * part.feed_forward.experts for part in model.layers)
+    return _norms(model, 2) + _layers(model) * (bias + norms) + scores
 
 
 def gemma2_others(_keys: Keys, model: Architecture) -> int:

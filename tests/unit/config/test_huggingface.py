@@ -29,8 +29,12 @@ PARAMETERS = {
     "gpt_oss_120b": 116_829_156_672,
     "phi_3_mini_4k": 3_821_079_552,
     "phi_2": 2_779_683_840,
+    "llama_4_scout": 108_641_793_536 - 871_932_416,
+    "llama_4_maverick": 401_583_781_376 - 871_932_416,
+    "glm_4_5": 352_797_829_024,
 }
-"""As the models' weights have them; the text part alone of one that sees, and no module that predicts further tokens."""
+"""As the models' weights have them; the text part alone of one that sees (Llama 4's towers are 871,932,416 each), and no module
+that predicts further tokens."""
 ACTIVE_BILLIONS = {
     "deepseek_v3": "36.6",
     "gpt_oss_120b": "5.1",
@@ -73,6 +77,7 @@ def test_an_architecture_survives_the_ledger(name: str) -> None:
         ("gemma_3_27b", {1024: 52, None: 10}),
         ("gpt_oss_120b", {128: 18, None: 18}),
         ("qwen2_5_72b", {None: 80}),
+        ("llama_4_scout", {8192: 36, None: 12}),
     ],
 )
 def test_windows_are_those_of_the_layers(name: str, windows: dict[int | None, int]) -> None:
