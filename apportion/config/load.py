@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from apportion.config import (
+    architectures,
     catalog_checks,
     directory_reading,
     fleet_checks,
@@ -34,6 +35,7 @@ def load(path: Path) -> Config:
     beside = path.parent
     fleet = fleet_reading.read(root, beside)
     policy = policy_reading.read(root.table("policy"))
+    models = architectures.read(root, beside)
     ledger = services_reading.ledger(root.table("ledger"), beside)
     directory = directory_reading.read(root.table("directory"), beside)
     sources = sources_reading.read(root, beside)
@@ -45,6 +47,7 @@ def load(path: Path) -> Config:
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
     placement_checks.check(fleet, policy, problems)
     catalog_checks.check(fleet, problems)
+    architectures.check(models, problems)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)
@@ -66,6 +69,7 @@ def load(path: Path) -> Config:
         shared_costs=tuple(row.item for row in fleet.shared_costs),
         entitlements=tuple(row.item for row in fleet.entitlements),
         model_aliases=tuple(row.item for row in fleet.aliases),
+        architectures=tuple(row.item for row in models),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from apportion.config.architectures import ModelArchitecture
 from apportion.config.directory import PROJECT_TAG, Directory
 from apportion.config.energy import EnergyRate
 from apportion.config.fleet import Deployment, Entitlement, ModelAlias, Pool, Rate, SharedCost, Utilization
@@ -35,6 +36,7 @@ class Config:
         policy: metering and settlement.
         directory: who pays.
         model_aliases: names that stand for others.
+        architectures: what models are made of, where the config says.
         sources: where events come from, and formats of the user's own.
         http: listeners.
         prometheus: bounds of metrics.
@@ -54,6 +56,7 @@ class Config:
     policy: Policy
     directory: Directory
     model_aliases: tuple[ModelAlias, ...]
+    architectures: tuple[ModelArchitecture, ...]
     sources: tuple[Source, ...]
     http: Http
     prometheus: Prometheus

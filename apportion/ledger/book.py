@@ -113,7 +113,8 @@ def _number(session: Session, config: Config) -> None:
     served = {model for deployment in config.deployments for model in deployment.models}
     numbers(session, "book.pool_key", {pool.id for pool in config.pools})
     numbers(session, "book.deployment_key", {deployment.id for deployment in config.deployments})
-    numbers(session, "book.model", served | {alias.model for alias in config.model_aliases})
+    named = {alias.model for alias in config.model_aliases} | {built.model for built in config.architectures}
+    numbers(session, "book.model", served | named)
 
 
 def _replace(session: Session, table: BookTable, after: Sequence[Row]) -> _Difference | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from apportion.config.architectures import ModelArchitecture
 from apportion.config.directory import DirectoryRule
 from apportion.config.globs import like
 from apportion.config.model import Config
@@ -56,6 +57,7 @@ def rows(config: Config) -> dict[str, list[Row]]:
         ],
         tables.DIRECTORY_RULE.name: [_rule(number, rule) for number, rule in enumerate(config.directory.rules, 1)],
         tables.COST_CENTER.name: list(config.directory.cost_centers.items()),
+        tables.MODEL_ARCHITECTURE.name: [_architecture(row) for row in config.architectures],
     }
     return {name: ordered(content) for name, content in found.items()}
 
@@ -95,6 +97,13 @@ def _deployments(config: Config) -> list[Row]:
         )
         for deployment in config.deployments
     ]  # fmt: skip
+
+
+def _architecture(row: ModelArchitecture) -> Row:
+    return (
+        row.model, text(row.architecture.plain()), row.weights, row.kv, row.batch, row.mean_context, row.tensor_parallel,
+        *_range(row.effective),
+    )  # fmt: skip
 
 
 def _rule(number: int, rule: DirectoryRule) -> Row:

@@ -139,10 +139,17 @@ DIRECTORY_RULE: Final = BookTable(
 COST_CENTER: Final = BookTable(
     name="book.cost_center", columns={"team": "VARCHAR", "cost_center": "VARCHAR"}, attributed=("team", "cost_center")
 )
+MODEL_ARCHITECTURE: Final = BookTable(
+    name="book.model_architecture",
+    columns={
+        "model_id": "VARCHAR", "architecture": "VARCHAR", "weights": "VARCHAR", "kv": "VARCHAR", "batch": "INTEGER",
+        "mean_context": "INTEGER", "tensor_parallel": "INTEGER", **RANGE,
+    },
+)  # fmt: skip
 
 TABLES: Final = (
     POOL, DEPLOYMENT, DEPLOYMENT_MODEL, MODEL_ALIAS, RATE, ENERGY_RATE, SHARED_COST, SHARED_COST_SHARE, ENTITLEMENT, DIRECTORY_RULE,
-    COST_CENTER,
+    COST_CENTER, MODEL_ARCHITECTURE,
 )  # fmt: skip
 
 
