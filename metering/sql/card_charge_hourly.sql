@@ -38,7 +38,7 @@ spent AS (  -- divisor x GPU-microseconds; of a month or year its part in nano x
 ),
 costed AS (  -- nano x microseconds, and what is over divisor of one of them
     SELECT
-        charge_period_start, price.*, gpu_us + CASE WHEN divisor > 1 THEN spent // divisor ELSE 0 END AS paid_us,
+        charge_period_start, price.*, CASE WHEN of_calendar THEN gpu_us ELSE spent // divisor END AS paid_us,
         CASE WHEN of_calendar THEN spent ELSE spent // divisor * price_nano + spent % divisor * price_nano // divisor END AS nano_us,
         CASE WHEN of_calendar THEN 0 ELSE spent % divisor * price_nano % divisor END AS over_divisor
     FROM spent
