@@ -17,8 +17,9 @@ from apportion.domain.errors import LedgerError
 from apportion.domain.period import FOREVER, HOUR_US, Period, spans
 from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.step import audit, run
-from metering.hours import due, gaps
-from metering.steps import AUDITS, OBSERVED, OF_ENERGY, OF_ENGINES, OVER_EVENTS, RECONCILIATION, STEPS
+from metering.gaps import gaps
+from metering.hours import due
+from metering.steps import AUDITS, OBSERVED, OF_ENGINES, ONLY_WITH, OVER_EVENTS, RECONCILIATION, STEPS
 
 _INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"
 _HOURS = "unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR))"
@@ -120,10 +121,10 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
 
 
 def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Clock) -> None:
-    """Run the steps of a span: those over events for one piece of it after another, those of engines and of energy where needed."""
+    """Run the steps of a span: those over events for one piece of it after another, none that would have no row."""
     window = {"period_start": period.start, "period_end": period.end}
-    needless = frozenset() if session.value(_ENGINES_TELL, window) else OF_ENGINES
-    needless |= frozenset() if session.value(_ENERGY_IS_PRICED, window) else OF_ENERGY
+    empty = set() if session.value(_ENGINES_TELL, window) else set(OF_ENGINES)
+    empty |= {name for name, table in ONLY_WITH.items() if not session.value(f"SELECT EXISTS (FROM {table})")}
     for over_events, steps in groupby(STEPS, key=lambda step: step.name in OVER_EVENTS):
         together = tuple(steps)
         if over_events:
@@ -132,7 +133,7 @@ def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Cl
                 run(session, together, piece, policy, clock)
             continue
         for step in together:
-            if step.name in needless:
+            if step.name in empty:
                 session.do(f"DELETE FROM {step.name} {_INSIDE}", window)
                 continue
             if step.name == RECONCILIATION:

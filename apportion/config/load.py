@@ -11,6 +11,8 @@ from pathlib import Path
 from apportion.config import (
     architectures,
     catalog_checks,
+    costs_checks,
+    costs_reading,
     directory_reading,
     fleet_checks,
     fleet_reading,
@@ -34,6 +36,7 @@ def load(path: Path) -> Config:
     root = Table(_document(path), f"{path.name}:", problems)
     beside = path.parent
     fleet = fleet_reading.read(root, beside)
+    costs = costs_reading.read(root)
     policy = policy_reading.read(root.table("policy"))
     models = architectures.read(root, beside)
     ledger = services_reading.ledger(root.table("ledger"), beside)
@@ -45,6 +48,7 @@ def load(path: Path) -> Config:
     budgets = services_reading.budgets(root.table("budgets"))
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
+    costs_checks.check(fleet, costs, ledger.billing_currency, problems)
     placement_checks.check(fleet, policy, problems)
     catalog_checks.check(fleet, problems)
     architectures.check(models, problems)
@@ -66,6 +70,7 @@ def load(path: Path) -> Config:
         deployments=tuple(row.item for row in fleet.deployments),
         rates=tuple(row.item for row in fleet.rates),
         energy_rates=tuple(row.item for row in fleet.energy_rates),
+        costs=costs.items(),
         shared_costs=tuple(row.item for row in fleet.shared_costs),
         entitlements=tuple(row.item for row in fleet.entitlements),
         model_aliases=tuple(row.item for row in fleet.aliases),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apportion.config.architectures import ModelArchitecture
+from apportion.config.costs import Costs
 from apportion.config.directory import PROJECT_TAG, Directory
 from apportion.config.energy import EnergyRate
 from apportion.config.fleet import Deployment, Entitlement, ModelAlias, Pool, Rate, SharedCost, Utilization
@@ -31,6 +32,7 @@ class Config:
         deployments: parts of pools.
         rates: the rate card.
         energy_rates: of it what prices kilowatt-hours.
+        costs: exchange rates, discounts, commitments, owned hardware and credits.
         shared_costs: monthly amounts.
         entitlements: reservations.
         policy: metering and settlement.
@@ -51,6 +53,7 @@ class Config:
     deployments: tuple[Deployment, ...]
     rates: tuple[Rate, ...]
     energy_rates: tuple[EnergyRate, ...]
+    costs: Costs
     shared_costs: tuple[SharedCost, ...]
     entitlements: tuple[Entitlement, ...]
     policy: Policy

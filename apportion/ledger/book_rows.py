@@ -13,6 +13,7 @@ from apportion.config.policy import Policy
 from apportion.config.values import stamp
 from apportion.domain.period import Period
 from apportion.domain.tokens import TOKEN_KINDS, scaled_weights
+from apportion.ledger import book_costs
 from apportion.ledger import book_tables as tables
 from apportion.ledger.book_tables import ordered, text
 from apportion.ledger.connection import Row
@@ -38,9 +39,6 @@ def rows(config: Config) -> dict[str, list[Row]]:
         tables.MODEL_ALIAS.name: [
             (alias.alias, alias.model, *_range(alias.effective)) for alias in config.model_aliases
         ],
-        tables.RATE.name: [
-            (rate.pool, rate.component, rate.per_gpu_hour_nano, *_range(rate.effective)) for rate in config.rates
-        ],
         tables.ENERGY_RATE.name: [
             (rate.pool, rate.per_kwh_nano, rate.pue_ppm, rate.watts_per_gpu, *_range(rate.effective))
             for rate in config.energy_rates
@@ -58,6 +56,7 @@ def rows(config: Config) -> dict[str, list[Row]]:
         tables.DIRECTORY_RULE.name: [_rule(number, rule) for number, rule in enumerate(config.directory.rules, 1)],
         tables.COST_CENTER.name: list(config.directory.cost_centers.items()),
         tables.MODEL_ARCHITECTURE.name: [_architecture(row) for row in config.architectures],
+        **book_costs.rows(config),
     }
     return {name: ordered(content) for name, content in found.items()}
 

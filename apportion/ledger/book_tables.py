@@ -97,11 +97,6 @@ DEPLOYMENT_MODEL: Final = BookTable(
 MODEL_ALIAS: Final = BookTable(
     name="book.model_alias", columns={"alias": "VARCHAR", "model_id": "VARCHAR", **RANGE}, metered=("alias", "model_id")
 )
-RATE: Final = BookTable(
-    name="book.rate",
-    columns={"pool_id": "VARCHAR", "component": "VARCHAR", "per_gpu_hour_nano": "BIGINT", **RANGE},
-    metered=("pool_id", "component", "per_gpu_hour_nano"),
-)
 ENERGY_RATE: Final = BookTable(
     name="book.energy_rate",
     columns={"pool_id": "VARCHAR", "per_kwh_nano": "BIGINT", "pue_ppm": "INTEGER", "watts_per_gpu": "INTEGER", **RANGE},
@@ -148,7 +143,7 @@ MODEL_ARCHITECTURE: Final = BookTable(
 )  # fmt: skip
 
 TABLES: Final = (
-    POOL, DEPLOYMENT, DEPLOYMENT_MODEL, MODEL_ALIAS, RATE, ENERGY_RATE, SHARED_COST, SHARED_COST_SHARE, ENTITLEMENT, DIRECTORY_RULE,
+    POOL, DEPLOYMENT, DEPLOYMENT_MODEL, MODEL_ALIAS, ENERGY_RATE, SHARED_COST, SHARED_COST_SHARE, ENTITLEMENT, DIRECTORY_RULE,
     COST_CENTER, MODEL_ARCHITECTURE,
 )  # fmt: skip
 

@@ -42,3 +42,26 @@ COMMENT ON COLUMN metering.energy_charge_hourly.cost_in_currency_nano IS 'NULL: 
 
 COMMENT ON COLUMN metering.gpu_activity_hourly.observed_us IS 'GPU-microseconds that samples with a known reading held; a MIG slice counts for its part of the GPU';
 COMMENT ON COLUMN metering.gpu_activity_hourly.active_ppm_us IS 'sum over samples of active ppm x microseconds held, weighed alike';
+
+CREATE OR REPLACE VIEW metering.purchase_hourly AS
+SELECT
+    charge_period_start, pool_no, component, evidence, currency, '' AS cause, paid_us, effective_cost_nano,
+    effective_cost_nano AS billed_cost_nano, coalesce(list_cost_nano, effective_cost_nano) AS list_cost_nano, cost_in_currency_nano
+FROM metering.card_charge_hourly
+WHERE evidence = ''
+UNION ALL
+SELECT
+    charge_period_start, pool_no, 'accelerator', 'commitment/' || commitment_id, currency, cause, paid_us, effective_cost_nano,
+    billed_cost_nano, list_cost_nano, cost_in_currency_nano
+FROM metering.commitment_hourly
+UNION ALL
+SELECT
+    charge_period_start, pool_no, component, 'asset/' || asset_id, currency, cause, paid_us, effective_cost_nano,
+    effective_cost_nano, list_cost_nano, cost_in_currency_nano
+FROM metering.asset_hourly
+UNION ALL
+SELECT
+    charge_period_start, pool_no, component, evidence, currency, cause, paid_us, effective_cost_nano, billed_cost_nano,
+    list_cost_nano, cost_in_currency_nano
+FROM metering.energy_charge_hourly;
+COMMENT ON VIEW metering.purchase_hourly IS 'grain: charge_period_start, pool_no, component, evidence, currency, cause; all that pools owe before credits';

@@ -171,9 +171,12 @@ class Facts:
 EMPTIED = (
     "raw.usage_event", "raw.series", "raw.source", "raw.gpu_sample", "raw.gpu_series", "raw.gpu_device", "raw.dirty_hour",
     "raw.engine", "raw.engine_series", "raw.engine_sample", "metering.engine_usage_hourly", "metering.reconciliation_hourly",
-    "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.energy_rate", "book.shared_cost", "book.policy",
+    "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.energy_rate", "book.fx", "book.discount",
+    "book.commitment", "book.coverage", "book.savings", "book.asset", "book.credit", "book.shared_cost", "book.policy",
     "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.series_place", "metering.placed_usage_hourly",
     "metering.observed_event", "metering.observed_usage_hourly", "metering.pool_energy_hourly", "metering.energy_charge_hourly",
+    "metering.price_segment", "metering.card_charge_hourly", "metering.commitment_hourly", "metering.asset_hourly",
+    "metering.credit_pool_hourly", "metering.credit_hourly",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
     "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
 )  # fmt: skip
@@ -202,7 +205,11 @@ def load(session: Session, facts: Facts) -> None:
         _insert(
             session, "book.deployment_model", [[deployment_no[d.id], model_no[model], *_dates(d)] for model in d.models]
         )
-    _insert(session, "book.rate", [[pool_no[r.pool], r.component, r.nano, *_dates(r)] for r in facts.rates])
+    _insert(
+        session,
+        "book.rate (pool_no, component, price_nano, list_nano, effective_from, effective_to)",
+        [[pool_no[r.pool], r.component, r.nano, r.nano, *_dates(r)] for r in facts.rates],
+    )
     _insert(
         session, "book.energy_rate", [[pool_no[r.pool], r.nano, r.pue, r.watts, *_dates(r)] for r in facts.energy_rates]
     )
