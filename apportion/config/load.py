@@ -10,8 +10,11 @@ from pathlib import Path
 
 from apportion.config import (
     directory_reading,
+    downtime_reading,
     fleet_checks,
     fleet_reading,
+    models_checks,
+    models_reading,
     placement_checks,
     policy_reading,
     services_reading,
@@ -33,6 +36,8 @@ def load(path: Path) -> Config:
     beside = path.parent
     fleet = fleet_reading.read(root)
     policy = policy_reading.read(root.table("policy"))
+    models = models_reading.read(root)
+    downtime = downtime_reading.read(root)
     ledger = services_reading.ledger(root.table("ledger"), beside)
     directory = directory_reading.read(root.table("directory"), beside)
     sources = sources_reading.read(root, beside)
@@ -43,6 +48,8 @@ def load(path: Path) -> Config:
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
     placement_checks.check(fleet, policy, problems)
+    models_checks.check(models, fleet, policy, problems, root.place("policy.weights"))
+    downtime_reading.check(downtime, fleet, problems)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)
@@ -63,6 +70,8 @@ def load(path: Path) -> Config:
         shared_costs=tuple(row.item for row in fleet.shared_costs),
         entitlements=tuple(row.item for row in fleet.entitlements),
         model_aliases=tuple(row.item for row in fleet.aliases),
+        models=tuple(row.item for row in models),
+        downtime=tuple(row.item for row in downtime),
     )
 
 

@@ -194,7 +194,7 @@ def load(session: Session, facts: Facts) -> None:
     _insert(
         session,
         "book.policy",
-        [[*policy, *(facts.weights[kind] for kind in KINDS), "", moment(0), facts.tolerance_ppm, "[]"]],
+        [[*policy, *(facts.weights[kind] for kind in KINDS), "", moment(0), facts.tolerance_ppm, "[]", 0, "[]"]],
     )
     land(session, facts.events, model_no)
     sample(session, facts.samples)
