@@ -52,10 +52,11 @@ resolved AS (
     JOIN raw.caller AS caller USING (caller_no)
     JOIN meaning ON meaning.said_no = series.model_no
 ),
-in_force AS (  -- in one number a deployment and its pool, of several in an hour the one that the hour begins with
+in_force AS (  -- in one number a deployment and its pool, of several in an hour the one that the hour begins with, as of roles
     SELECT
         era.era_start, key.deployment_id, deployment.*, deployment_no * 4294967296
-            + FIRST_VALUE(pool_no) OVER (PARTITION BY era_start, deployment_no ORDER BY effective_from) AS site
+            + FIRST_VALUE(pool_no) OVER (PARTITION BY era_start, deployment_no ORDER BY effective_from) AS site,
+        FIRST_VALUE(role) OVER (PARTITION BY era_start, deployment_no ORDER BY effective_from) AS role_then
     FROM era
     JOIN book.deployment AS deployment
         ON deployment.effective_from < era.era_start + INTERVAL 1 HOUR AND deployment.effective_to > era.era_start
@@ -78,7 +79,7 @@ candidate AS (  -- a pattern that is NULL asks nothing
         ON served.model_no = resolved.model_no
         AND served.effective_from < resolved.era_start + INTERVAL 1 HOUR AND served.effective_to > resolved.era_start
     JOIN in_force ON in_force.era_start = resolved.era_start AND in_force.deployment_no = served.deployment_no
-    WHERE resolved.provider = 'self' AND in_force.role <> 'prefill'  -- which reads prompts of requests that run elsewhere
+    WHERE resolved.provider = 'self' AND in_force.role_then <> 'prefill'  -- which reads prompts of requests that run elsewhere
 ),
 choice AS (
     SELECT
