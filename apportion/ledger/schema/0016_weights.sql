@@ -108,10 +108,3 @@ SELECT
 FROM metering.reconciliation_hourly
 WHERE unlogged_uncached_input_tokens > 0 OR unlogged_cache_read_tokens > 0 OR unlogged_output_tokens > 0;
 COMMENT ON VIEW metering.consumption_hourly IS 'logged usage by charge_period_start, deployment_no, provider, model_no, caller_no, tier, prompts where they were read, and unlogged tokens as caller 0, who is nobody; a token kind of it is in one row';
-
-CREATE VIEW export.idle AS
-SELECT idle.charge_period_start, pool.pool_id, deployment.deployment_id, idle.cause, idle.idle_nano
-FROM metering.idle_hourly AS idle
-JOIN book.pool_key AS pool USING (pool_no)
-JOIN book.deployment_key AS deployment USING (deployment_no);
-COMMENT ON VIEW export.idle IS 'idle cost of each hour, pool and deployment by cause; the empty deployment is what none holds';
