@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from apportion.config import huggingface
-from apportion.config.tables import Placed, Problems, Table, each
-from apportion.config.values import span
+from apportion.config.tables import Table
 from apportion.domain.architecture import Architecture
-from apportion.domain.effective import first_overlap
 from apportion.domain.number_formats import KV_CACHES, WEIGHTS
-from apportion.domain.period import Period
 
 FILE_BYTES_MAX: Final = 4_000_000
 BATCH_MAX: Final = 65_536
@@ -30,7 +27,7 @@ _KEYS: Final = ("weights", "kv", "batch", "mean_context", "tensor_parallel")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelArchitecture:
-    """How a model is built and served, over a time; rows of one model never overlap.
+    """How a model is built and served.
 
     Attributes:
         model: id.
@@ -40,7 +37,6 @@ class ModelArchitecture:
         batch: sequences that a replica decodes together.
         mean_context: tokens of a usual prompt.
         tensor_parallel: GPUs that a replica is spread over; None for the deployment's, up to eight.
-        effective: when.
     """
 
     model: str
@@ -50,20 +46,16 @@ class ModelArchitecture:
     batch: int
     mean_context: int
     tensor_parallel: int | None
-    effective: Period
 
 
-def read(root: Table, beside: Path) -> list[Placed[ModelArchitecture]]:
-    """The rows of `[[models]]` that name a `config`, which is looked for beside the config file."""
+def of(table: Table, model: str, beside: Path) -> ModelArchitecture | None:
+    """What one row of `[[models]]` says of a model's architecture, or None where it names no `config`.
 
-    def parse(table: Table) -> ModelArchitecture | None:
-        return of(table, table.name("id"), table.period(start_optional=True), beside)
-
-    return [Placed(row.where, row.item) for row in each(root, "models", parse) if row.item is not None]
-
-
-def of(table: Table, model: str, effective: Period, beside: Path) -> ModelArchitecture | None:
-    """What one row of `[[models]]` says of a model's architecture, or None where it names no `config`."""
+    Args:
+        table: the row.
+        model: its id.
+        beside: the folder that a relative path starts from.
+    """
     if not table.has("config"):
         table.raw("config")
         for key in _KEYS:
@@ -84,22 +76,8 @@ def of(table: Table, model: str, effective: Period, beside: Path) -> ModelArchit
     architecture, stored = built
     return ModelArchitecture(
         model=model, architecture=architecture, weights=table.choice("weights", tuple(WEIGHTS), stored), kv=kv,
-        batch=batch, mean_context=mean_context, tensor_parallel=parallel, effective=effective,
+        batch=batch, mean_context=mean_context, tensor_parallel=parallel,
     )  # fmt: skip
-
-
-def check(rows: list[Placed[ModelArchitecture]], problems: Problems) -> None:
-    """No two rows of one model are in force at once."""
-    for model in dict.fromkeys(row.item.model for row in rows):
-        group = [row for row in rows if row.item.model == model]
-        both = first_overlap([row.item for row in group])
-        if both:
-            one, other = (next(row for row in group if row.item is item) for item in both)
-            problems.error(
-                other.where,
-                f"model {model!r} is in force {span(other.item.effective)}, and overlaps {one.where}, in force "
-                f"{span(one.item.effective)}; set effective_to on the earlier",
-            )
 
 
 def _built(value: object, beside: Path) -> tuple[Architecture, str | None] | None:

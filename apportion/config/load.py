@@ -9,13 +9,15 @@ from decimal import Decimal
 from pathlib import Path
 
 from apportion.config import (
-    architectures,
     catalog_checks,
     costs_checks,
     costs_reading,
     directory_reading,
+    downtime_reading,
     fleet_checks,
     fleet_reading,
+    models_checks,
+    models_reading,
     placement_checks,
     policy_reading,
     services_reading,
@@ -38,7 +40,8 @@ def load(path: Path) -> Config:
     fleet = fleet_reading.read(root, beside)
     costs = costs_reading.read(root)
     policy = policy_reading.read(root.table("policy"))
-    models = architectures.read(root, beside)
+    models = models_reading.read(root, beside)
+    downtime = downtime_reading.read(root)
     ledger = services_reading.ledger(root.table("ledger"), beside)
     directory = directory_reading.read(root.table("directory"), beside)
     sources = sources_reading.read(root, beside)
@@ -51,7 +54,8 @@ def load(path: Path) -> Config:
     costs_checks.check(fleet, costs, ledger.billing_currency, problems)
     placement_checks.check(fleet, policy, problems)
     catalog_checks.check(fleet, problems)
-    architectures.check(models, problems)
+    models_checks.check(models, fleet, policy, problems, root.place("policy.weights"))
+    downtime_reading.check(downtime, fleet, problems)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)
@@ -74,7 +78,8 @@ def load(path: Path) -> Config:
         shared_costs=tuple(row.item for row in fleet.shared_costs),
         entitlements=tuple(row.item for row in fleet.entitlements),
         model_aliases=tuple(row.item for row in fleet.aliases),
-        architectures=tuple(row.item for row in models),
+        models=tuple(row.item for row in models),
+        downtime=tuple(row.item for row in downtime),
     )
 
 

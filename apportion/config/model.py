@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from apportion.config.architectures import ModelArchitecture
 from apportion.config.costs import Costs
 from apportion.config.directory import PROJECT_TAG, Directory
+from apportion.config.downtime import Downtime
 from apportion.config.energy import EnergyRate
 from apportion.config.fleet import Deployment, Entitlement, ModelAlias, Pool, Rate, SharedCost, Utilization
 from apportion.config.mapping import Mapping as SourceMapping
+from apportion.config.models import Model
 from apportion.config.plain import fields
 from apportion.config.policy import Policy
 from apportion.config.services import Http, LedgerConfig, Prometheus, Schedule
@@ -38,7 +39,8 @@ class Config:
         policy: metering and settlement.
         directory: who pays.
         model_aliases: names that stand for others.
-        architectures: what models are made of, where the config says.
+        models: what is known of models beyond their names.
+        downtime: GPU time that cannot serve.
         sources: where events come from, and formats of the user's own.
         http: listeners.
         prometheus: bounds of metrics.
@@ -59,7 +61,8 @@ class Config:
     policy: Policy
     directory: Directory
     model_aliases: tuple[ModelAlias, ...]
-    architectures: tuple[ModelArchitecture, ...]
+    models: tuple[Model, ...]
+    downtime: tuple[Downtime, ...]
     sources: tuple[Source, ...]
     http: Http
     prometheus: Prometheus

@@ -142,9 +142,25 @@ MODEL_ARCHITECTURE: Final = BookTable(
     },
 )  # fmt: skip
 
+MODEL_WEIGHT: Final = BookTable(
+    name="book.model_weight",
+    columns={"model_id": "VARCHAR", "weight": "BIGINT", **RANGE},
+    metered=("model_id", "weight"),
+)
+MODEL_ADAPTER: Final = BookTable(
+    name="book.model_adapter",
+    columns={"model_id": "VARCHAR", "pattern": "VARCHAR", **RANGE},
+    metered=("model_id", "pattern"),
+)
+DOWNTIME: Final = BookTable(
+    name="book.downtime",
+    columns={"deployment_id": "VARCHAR", "gpus": "INTEGER", "cause": "VARCHAR", **RANGE},
+    metered=("deployment_id", "gpus", "cause"),
+)
+
 TABLES: Final = (
     POOL, DEPLOYMENT, DEPLOYMENT_MODEL, MODEL_ALIAS, ENERGY_RATE, SHARED_COST, SHARED_COST_SHARE, ENTITLEMENT, DIRECTORY_RULE,
-    COST_CENTER, MODEL_ARCHITECTURE,
+    COST_CENTER, MODEL_ARCHITECTURE, MODEL_WEIGHT, MODEL_ADAPTER, DOWNTIME,
 )  # fmt: skip
 
 

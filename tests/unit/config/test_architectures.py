@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from apportion.config.architectures import ModelArchitecture
-from apportion.domain.period import FOREVER, Period
+from apportion.config.model import Config
 from tests.unit.metering.models import document, model
 
 ROW = """
@@ -27,47 +26,38 @@ def beside(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def built(config: Config) -> tuple[ModelArchitecture, ...]:
+    """Architectures of the models that have one."""
+    return tuple(model.architecture for model in config.models if model.architecture)
+
+
 def test_defaults_are_those_of_a_middling_load(loaded) -> None:
     """The format of the weights is the file's; the rest is assumed, and every assumption can be read."""
-    assert loaded(ROW).architectures == (
+    assert built(loaded(ROW)) == (
         ModelArchitecture(
             model="m", architecture=model("llama_3_1_70b"), weights="bf16", kv="bf16", batch=32, mean_context=2048,
-            tensor_parallel=None, effective=Period(datetime(1970, 1, 1, tzinfo=UTC), FOREVER),
+            tensor_parallel=None,
         ),
     )  # fmt: skip
 
 
 def test_every_key_is_read(loaded) -> None:
     """What is written is believed before what the file says."""
-    (row,) = loaded(
-        ROW + 'weights = "fp8"\nkv = "fp8"\nbatch = 64\nmean_context = 9000\ntensor_parallel = 4\n'
-        "effective_from = 2026-10-01T00:00:00Z\n"
-    ).architectures
+    (row,) = built(loaded(ROW + 'weights = "fp8"\nkv = "fp8"\nbatch = 64\nmean_context = 9000\ntensor_parallel = 4\n'))
 
     assert (row.weights, row.kv, row.batch, row.mean_context, row.tensor_parallel) == ("fp8", "fp8", 64, 9000, 4)
-    assert row.effective.start == datetime(2026, 10, 1, tzinfo=UTC)
 
 
 def test_a_model_without_a_file_has_no_architecture(loaded) -> None:
     """The row is there for other things."""
-    assert loaded('[[models]]\nid = "m"\n').architectures == ()
+    assert built(loaded('[[models]]\nid = "m"\n')) == ()
 
 
 def test_a_quantised_file_says_its_format(loaded, beside: Path) -> None:
     """DeepSeek publishes its weights in fp8."""
     (beside / "m.json").write_text(json.dumps(document("deepseek_v3")), encoding="utf-8")
 
-    assert loaded(ROW).architectures[0].weights == "fp8"
-
-
-def test_a_model_may_change_and_not_overlap(loaded, problems) -> None:
-    """Dated rows of one model follow one another."""
-    first = ROW + "effective_to = 2026-11-01T00:00:00Z\n"
-    second = ROW + "effective_from = 2026-11-01T00:00:00Z\nbatch = 64\n"
-
-    assert [row.batch for row in loaded(first + second).architectures] == [32, 64]
-    (said,) = problems(first + ROW)
-    assert "apportion.toml:models[1]: model 'm' is in force always, and overlaps apportion.toml:models[0]" in said
+    assert built(loaded(ROW))[0].weights == "fp8"
 
 
 @pytest.mark.parametrize(
@@ -120,11 +110,11 @@ def test_a_quantisation_of_many_names_must_be_written(loaded, problems, beside: 
     (beside / "m.json").write_text(json.dumps(quantised), encoding="utf-8")
 
     assert problems(ROW) == ("apportion.toml:models[0].weights: is missing, and there is no default; add it",)
-    assert loaded(ROW + 'weights = "fp8"').architectures[0].weights == "fp8"
+    assert built(loaded(ROW + 'weights = "fp8"'))[0].weights == "fp8"
 
 
 def test_the_resolved_config_shows_the_shape(loaded) -> None:
     """`check` prints what was read."""
-    shown = json.loads(json.dumps(loaded(ROW).resolved()["architectures"]))
+    shown = json.loads(json.dumps(loaded(ROW).resolved()["models"]))
 
-    assert shown[0]["architecture"]["layers"][0]["count"] == 80
+    assert shown[0]["architecture"]["architecture"]["layers"][0]["count"] == 80

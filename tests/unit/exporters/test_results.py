@@ -89,7 +89,8 @@ def test_the_watermark_waits_for_every_source(kept):
         Books(session).metered(5)
         session.do("""
 INSERT INTO raw.caller VALUES (1, '1', 'live', '', '', '{}'), (2, '2', 'slow', '', '', '{}'), (3, '3', 'gone', '', '', '{}');
-INSERT INTO metering.placed_usage_hourly
+INSERT INTO metering.placed_usage_hourly (charge_period_start, pool_no, deployment_no, provider, model_no, caller_no, tier,
+    uncached_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, requests, events)
 SELECT heard, 0, 0, 'self', 0, caller_no, '', 1, 0, 0, 0, 0, 1, 1
 FROM (VALUES (TIMESTAMP '2026-10-01 04:00', 1), (TIMESTAMP '2026-10-01 02:00', 2), (TIMESTAMP '2026-08-01', 3)) AS usage (heard, caller_no);""")
     session = read_only(publish(kept, CLOCK))
