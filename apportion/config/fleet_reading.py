@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from apportion.config import fleet, values
+from apportion.config import fleet, phases, phases_reading, values
 from apportion.config.fleet import Deployment, Entitlement, Match, ModelAlias, Pool, Rate, SharedCost
 from apportion.config.tables import Placed, Table, each
 from apportion.domain.tokens import scaled_weights
@@ -81,6 +81,10 @@ def _deployment(table: Table) -> Deployment:
         role=table.choice("role", fleet.ROLES, "both"),
         match=_match(table.table("match")),
         effective=table.period(),
+        phase_split=table.choice("phase_split", phases.PHASE_SPLITS) if table.has("phase_split") else None,
+        throughput=phases_reading.throughput(table),
+        capacity_source=table.choice("capacity_source", phases.CAPACITY_SOURCES, "declared"),
+        service_level=phases_reading.service_level(table),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from apportion.config import fleet, policy, values
+from apportion.config import fleet, phases, policy, values
 from apportion.config.policy import Policy
 from apportion.config.tables import Table
 from apportion.domain.tokens import TOKEN_KINDS
@@ -37,7 +37,7 @@ def read(table: Table) -> Policy:
     hold = table.read("sample_hold_seconds", _hold_us, 120 * PPM)
     return Policy(
         utilization=table.choice("utilization", fleet.UTILIZATIONS, "active"),
-        phase_split=table.choice("phase_split", policy.PHASE_SPLITS, "weights"),
+        phase_split=table.choice("phase_split", phases.PHASE_SPLITS, "weights"),
         weights=_weights(table.table("weights")),
         idle=table.choice("idle", policy.IDLE_POLICIES, "separate"),
         over=table.choice("over", policy.OVERS, "month"),

@@ -8,6 +8,7 @@ from typing import Final
 from apportion.config.directory import DirectoryRule
 from apportion.config.globs import like
 from apportion.config.model import Config
+from apportion.config.phases import Throughput
 from apportion.config.policy import Policy
 from apportion.config.values import stamp
 from apportion.domain.period import Period
@@ -87,10 +88,15 @@ def _deployments(config: Config) -> list[Row]:
             *(_like(glob) for glob in (
                 deployment.match.cluster, deployment.match.replica, deployment.match.namespace, deployment.match.node,
                 deployment.match.gpu_uuid, deployment.match.pod)),
+            config.phase_split_of(deployment), *_throughput(deployment.throughput), deployment.capacity_source,
             *_range(deployment.effective),
         )
         for deployment in config.deployments
     ]  # fmt: skip
+
+
+def _throughput(known: Throughput | None) -> tuple[int | None, int | None, int | None]:
+    return (known.prefill, known.decode, known.cache_read) if known else (None, None, None)
 
 
 def _rule(number: int, rule: DirectoryRule) -> Row:

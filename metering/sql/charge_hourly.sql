@@ -101,8 +101,7 @@ SELECT
     charge_period_start, pool_no, deployment_no, 'self' AS provider, 0 AS model_no, 0 AS caller_no, '' AS tier,
     cost_kind, cause, ''::metering.token_kind AS token_kind, NULL::BIGINT AS consumed_tokens, nano AS effective_cost_nano,
     split_part(allocation_method, '+', 1) AS allocation_method,
-    CASE utilization WHEN 'capacity' THEN 'modelled' WHEN 'allocation' THEN 'assumed' ELSE 'measured' END::metering.confidence
-        AS confidence
+    utilization_confidence AS confidence
 FROM (
     SELECT deployment_hour.*,
         unnest(['idle', 'unmeasured', 'workload']::metering.cost_kind[]) AS cost_kind,

@@ -69,5 +69,9 @@ SELECT
     CASE WHEN whole_share = 0 THEN 0 ELSE workload_nano - decode_nano END::BIGINT AS prefill_nano,
     decode_nano::BIGINT AS decode_nano, CASE WHEN whole_share = 0 THEN workload_nano ELSE 0 END::BIGINT AS unattributed_nano,
     CASE WHEN deployment_no = 0 THEN 'inventory/1' ELSE utilization || '/1+' || phase_method END AS allocation_method,
-    CASE WHEN deployment_no = 0 THEN 'measured' ELSE confidence END::metering.confidence AS confidence
+    CASE WHEN deployment_no = 0 THEN 'measured' ELSE confidence END::metering.confidence AS confidence,
+    CASE utilization
+        WHEN 'capacity' THEN CASE capacity_source WHEN 'learned' THEN 'calibrated' WHEN 'load_tested' THEN 'measured' ELSE 'assumed' END
+        WHEN 'allocation' THEN 'assumed'
+        ELSE 'measured' END::metering.confidence AS utilization_confidence
 FROM phased
