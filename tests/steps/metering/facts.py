@@ -211,7 +211,17 @@ def load(session: Session, facts: Facts) -> None:
         session,
         "metering.phase_coefficient",
         [
-            [deployment_no[c.deployment], model_no[c.model], c.method, *_dates(c), *c.ps, c.context_as, c.confidence, "{}", c.failure]
+            [
+                deployment_no[c.deployment],
+                model_no[c.model],
+                c.method,
+                *_dates(c),
+                *c.ps,
+                c.context_as,
+                c.confidence,
+                "{}",
+                c.failure,
+            ]
             for c in facts.coefficients
         ],
     )
