@@ -46,37 +46,48 @@ worker AS (  -- an adapter, or a name that nobody told, is work of the only mode
     LEFT JOIN served USING (charge_period_start, pool_no, deployment_no)  -- NULL: it serves nothing
 ),
 coefficient AS (
+    SELECT * EXCLUDE (inputs) FROM metering.phase_coefficient
+    UNION ALL BY NAME
     SELECT
-        deployment_no, model_no, method, effective_from, effective_to, uncached_input_ps, cache_read_ps, cache_write_ps, output_ps,
-        reasoning_ps, context_as, confidence, failure, FALSE AS is_declared
-    FROM metering.phase_coefficient
-    UNION ALL
-    SELECT
-        deployment_no, 0, 'throughput/1', effective_from, effective_to, 1000000000000000 // prefill_tokens_per_1000_s,
-        1000000000000000 // COALESCE(cache_read_tokens_per_1000_s, prefill_tokens_per_1000_s),
-        1000000000000000 // prefill_tokens_per_1000_s, 1000000000000000 // decode_tokens_per_1000_s,
-        1000000000000000 // decode_tokens_per_1000_s, 0, 'modelled', '', TRUE
+        deployment_no, 0 AS model_no, 'throughput/1' AS method, effective_from, effective_to,
+        1000000000000000 // prefill_tokens_per_1000_s AS uncached_input_ps,
+        1000000000000000 // COALESCE(cache_read_tokens_per_1000_s, prefill_tokens_per_1000_s) AS cache_read_ps,
+        1000000000000000 // prefill_tokens_per_1000_s AS cache_write_ps, 1000000000000000 // decode_tokens_per_1000_s AS output_ps,
+        1000000000000000 // decode_tokens_per_1000_s AS reasoning_ps, 0 AS context_as, 'modelled' AS confidence, '' AS failure
     FROM book.deployment
     WHERE prefill_tokens_per_1000_s IS NOT NULL
+),
+counting AS (  -- of several rows in one hour the first counts: from the hour after all before it have ended
+    SELECT
+        * EXCLUDE (effective_from, effective_to),
+        GREATEST(date_trunc('hour', effective_from), COALESCE(date_trunc('hour', MAX(effective_to) OVER earlier - INTERVAL 1 MICROSECOND)
+            + INTERVAL 1 HOUR, effective_from - INTERVAL 1 HOUR)) AS hour_from,
+        effective_to
+    FROM coefficient
+    WHERE effective_to > effective_from
+    WINDOW earlier AS (PARTITION BY deployment_no, model_no, method ORDER BY effective_from, effective_to, failure
+                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ),
 ladder AS (
     SELECT unnest([2, 3, 4]) AS rung, unnest(['regression/1', 'roofline/1', 'throughput/1']) AS method,
         unnest(['no calibration is in force', 'no roofline of the model on these GPUs is in force', 'no throughput is declared']) AS absent
 ),
-candidate AS (
+candidate AS (  -- coefficients of the model, else those of every model
     SELECT
-        worker.*, ladder.*, coefficient.method IS NOT NULL AS is_known, coefficient.* EXCLUDE (deployment_no, model_no, method),
-        ROW_NUMBER() OVER (
-            PARTITION BY worker.charge_period_start, worker.pool_no, worker.deployment_no, worker.model_no, ladder.method
-            ORDER BY is_declared DESC, coefficient.model_no DESC, coefficient.effective_from
-        ) AS place
+        worker.*, rung, ladder.method, absent, COALESCE(own.method, every.method) IS NOT NULL AS is_known,
+        COALESCE(own.uncached_input_ps, every.uncached_input_ps) AS uncached_input_ps,
+        COALESCE(own.cache_read_ps, every.cache_read_ps) AS cache_read_ps,
+        COALESCE(own.cache_write_ps, every.cache_write_ps) AS cache_write_ps, COALESCE(own.output_ps, every.output_ps) AS output_ps,
+        COALESCE(own.reasoning_ps, every.reasoning_ps) AS reasoning_ps, COALESCE(own.context_as, every.context_as) AS context_as,
+        COALESCE(own.confidence, every.confidence)::VARCHAR AS confidence, COALESCE(own.failure, every.failure) AS failure
     FROM worker
     CROSS JOIN ladder
-    LEFT JOIN coefficient  -- NULL: the method has nothing for this model now
-        ON coefficient.deployment_no = worker.deployment_no AND coefficient.method = ladder.method
-        AND coefficient.model_no IN (0, worker.work_no)
-        AND coefficient.effective_from < worker.charge_period_start + INTERVAL 1 HOUR
-        AND coefficient.effective_to > worker.charge_period_start AND coefficient.effective_to > coefficient.effective_from
+    LEFT JOIN counting AS own    -- NULL: the method has nothing for this model now
+        ON own.deployment_no = worker.deployment_no AND own.model_no = worker.work_no AND own.method = ladder.method
+        AND own.hour_from <= worker.charge_period_start AND own.effective_to > worker.charge_period_start AND own.model_no > 0
+    LEFT JOIN counting AS every  -- NULL: nor for all of them
+        ON every.deployment_no = worker.deployment_no AND every.model_no = 0 AND every.method = ladder.method
+        AND every.hour_from <= worker.charge_period_start AND every.effective_to > worker.charge_period_start
 ),
 timed AS (
     SELECT
@@ -97,7 +108,6 @@ timed AS (
             ELSE COALESCE(MIN(failure) FILTER (failure <> ''), '') END AS failure
     FROM candidate
     LEFT JOIN book.model USING (model_no)
-    WHERE place = 1
     GROUP BY charge_period_start, pool_no, deployment_no, rung, method
 ),
 evidence AS (
