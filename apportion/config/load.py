@@ -12,6 +12,7 @@ from apportion.config import (
     directory_reading,
     fleet_checks,
     fleet_reading,
+    phases_checks,
     placement_checks,
     policy_reading,
     services_reading,
@@ -43,6 +44,7 @@ def load(path: Path) -> Config:
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
     placement_checks.check(fleet, policy, problems)
+    phases_checks.check(fleet, policy, problems)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)

@@ -16,10 +16,9 @@ PPM: Final = 1_000_000
 
 def throughput(table: Table) -> Throughput | None:
     """`throughput = { prefill = 9212.5, decode = 1850 }`, or None where it is not written."""
-    if not table.has("throughput"):
-        table.raw("throughput")
-        return None
     given = table.table("throughput")
+    if not isinstance(table.raw("throughput"), dict):
+        return None
     return Throughput(
         prefill=given.require("prefill", _per_1000_s, 1),
         decode=given.require("decode", _per_1000_s, 1),
@@ -29,10 +28,9 @@ def throughput(table: Table) -> Throughput | None:
 
 def service_level(table: Table) -> ServiceLevel | None:
     """`service_level = { ttft_ms = 500, tpot_ms = 50, quantile = "0.95" }`, or None where it is not written."""
-    if not table.has("service_level"):
-        table.raw("service_level")
-        return None
     given = table.table("service_level")
+    if not isinstance(table.raw("service_level"), dict):
+        return None
     return ServiceLevel(
         ttft_us=given.require("ttft_ms", milliseconds, 1),
         tpot_us=given.require("tpot_ms", milliseconds, 1),
