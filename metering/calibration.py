@@ -24,8 +24,10 @@ HOURS_MIN: Final = 24
 """A day and its night; fewer hours than that say little about any other."""
 CONDITION_MAX: Final = 30
 """Belsley, Kuh and Welsch: beyond it what is fitted to one column could as well belong to another."""
-COEFFICIENT_MAX: Final = 10**15
-"""A thousand GPU-seconds per token, or per token and token of context: no fleet is so slow, and shares stay inside 128 bits."""
+PICOSECONDS_MAX: Final = 10**15
+"""A thousand GPU-seconds per token: no fleet is so slow, and shares stay inside 128 bits."""
+CONTEXT_MAX: Final = 10**13
+"""Ten microseconds per token and token of context, likewise."""
 
 TERMS: Final = ("prompt", "cache_read", "decode", "context")
 """Uncached input and cache writes; cache reads; output and reasoning; decode tokens x tokens of context."""
@@ -207,7 +209,7 @@ def _failure(found: dict[str, int], terms: Sequence[str], solution: Solution, r2
         return f"R2 is {solution.r2:.3f}, and {r2_min:g} is asked for"
     if not found["prompt"] + found["cache_read"] or not found["decode"] + found["context"]:
         return f"the fit gives {'output' if found['prompt'] + found['cache_read'] else 'input'} no time"
-    if max(found.values()) > COEFFICIENT_MAX:
+    if max(found.values()) > PICOSECONDS_MAX or found["context"] > CONTEXT_MAX:
         return "the fit gives a token more time than any fleet takes; check the telemetry"
     return ""
 

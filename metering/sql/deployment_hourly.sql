@@ -49,12 +49,24 @@ worked AS (
     SELECT divided.*, (quotient + low // available)::BIGINT AS workload_nano, prefill_share + decode_share AS whole_share
     FROM divided
 ),
+phase_dividend AS (  -- the same division: picoseconds of a large fleet x what it costs exceed 128 bits too
+    SELECT
+        worked.*, GREATEST(whole_share, 1) AS phase_whole, workload_nano // 100000000000000 * decode_share AS phase_high,
+        workload_nano // 10000000 % 10000000 * decode_share AS phase_middle
+    FROM worked
+),
+phase_divided AS (
+    SELECT
+        phase_dividend.*, phase_high // phase_whole * 100000000000000
+            + (phase_high % phase_whole * 10000000 + phase_middle) // phase_whole * 10000000 AS phase_quotient,
+        (phase_high % phase_whole * 10000000 + phase_middle) % phase_whole * 10000000 + workload_nano % 10000000 * decode_share AS phase_low
+    FROM phase_dividend
+),
 phased AS (  -- a tie between the two remainders goes to decode, whose name sorts first: that is rounding half up
     SELECT
-        worked.*, CASE WHEN whole_share = 0 THEN 0 ELSE (workload_nano * decode_share // GREATEST(whole_share, 1)
-            + CASE WHEN workload_nano * decode_share % GREATEST(whole_share, 1) * 2 >= whole_share THEN 1 ELSE 0 END)::BIGINT
-            END AS decode_nano
-    FROM worked
+        phase_divided.*, CASE WHEN whole_share = 0 THEN 0 ELSE (phase_quotient + phase_low // phase_whole
+            + CASE WHEN phase_low % phase_whole * 2 >= phase_whole THEN 1 ELSE 0 END)::BIGINT END AS decode_nano
+    FROM phase_divided
 )
 SELECT
     charge_period_start, pool_no, deployment_no, paid_us, effective_cost_nano, utilization, observed_us, active_ppm_us,
@@ -69,9 +81,5 @@ SELECT
     CASE WHEN whole_share = 0 THEN 0 ELSE workload_nano - decode_nano END::BIGINT AS prefill_nano,
     decode_nano::BIGINT AS decode_nano, CASE WHEN whole_share = 0 THEN workload_nano ELSE 0 END::BIGINT AS unattributed_nano,
     CASE WHEN deployment_no = 0 THEN 'inventory/1' ELSE utilization || '/1+' || phase_method END AS allocation_method,
-    CASE WHEN deployment_no = 0 THEN 'measured' ELSE confidence END::metering.confidence AS confidence,
-    CASE utilization
-        WHEN 'capacity' THEN CASE capacity_source WHEN 'learned' THEN 'calibrated' WHEN 'load_tested' THEN 'measured' ELSE 'assumed' END
-        WHEN 'allocation' THEN 'assumed'
-        ELSE 'measured' END::metering.confidence AS utilization_confidence
+    CASE WHEN deployment_no = 0 THEN 'measured' ELSE confidence END::metering.confidence AS confidence
 FROM phased

@@ -15,8 +15,6 @@ ALTER TABLE metering.engine_usage_hourly ADD COLUMN phase_observed_us BIGINT;
 COMMENT ON COLUMN metering.engine_usage_hourly.phase_observed_us IS 'engine-microseconds between readings of engines that tell both prefill and decode time; NULL where none does';
 ALTER TABLE metering.deployment_cost_hourly ADD COLUMN capacity_source VARCHAR DEFAULT '';
 COMMENT ON COLUMN metering.deployment_cost_hourly.capacity_source IS 'declared | load_tested | learned; empty for deployment 0';
-ALTER TABLE metering.deployment_hourly ADD COLUMN utilization_confidence metering.confidence DEFAULT '';
-COMMENT ON COLUMN metering.deployment_hourly.utilization_confidence IS 'how sure the part of the cost that is work is; confidence is that of its phases';
 
 CREATE TABLE metering.phase_coefficient (
     deployment_no      INTEGER NOT NULL,
