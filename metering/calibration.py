@@ -191,8 +191,8 @@ def _solve(hours: Sequence[Row], target: int) -> tuple[tuple[str, ...], Solution
     """The fit by every term that has tokens; context, which mostly follows output, is left out where it cannot be told apart."""
     present = tuple(term for column, term in enumerate(TERMS, 1) if any(row[column] for row in hours))
     for terms in (present, tuple(term for term in present if term != "context")):
-        columns = [[float(row[TERMS.index(term) + 1]) for row in hours] for term in terms]
-        solution = solve(columns, [float(row[target]) for row in hours])
+        columns = [[row[TERMS.index(term) + 1] for row in hours] for term in terms]
+        solution = solve(columns, [row[target] for row in hours])
         if solution.condition <= CONDITION_MAX:
             break
     return terms, solution

@@ -33,7 +33,7 @@ class Solution:
     residual_rms: float
 
 
-def solve(columns: Sequence[Sequence[float]], target: Sequence[float]) -> Solution:
+def solve(columns: Sequence[Sequence[int]], target: Sequence[int]) -> Solution:
     """Fit the target by the columns, through the origin: no tokens take no time.
 
     Columns are not all zero, and as long as the target. Each is scaled to length 1 first, so that units change nothing.

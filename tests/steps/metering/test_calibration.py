@@ -90,7 +90,7 @@ def test_known_times_are_found_again(hours) -> None:
 
     assert (found.failure, found.source, found.hours, found.terms) == ("", "gpu", 48, calibration.TERMS)
     assert {term: round(found.picoseconds[term] / PS[term], 3) for term in PS} == dict.fromkeys(PS, 1.0)
-    assert json.loads(found.inputs)["r2"] == pytest.approx(1.0, abs=1e-6)
+    assert json.loads(found.inputs)["r2"] == 1.0
 
 
 def test_what_has_no_tokens_has_no_part(hours) -> None:
