@@ -13,6 +13,7 @@ from apportion.config.load import load
 from apportion.config.model import Config
 from apportion.config.phases import ServiceLevel
 from apportion.config.phases_reading import milliseconds, quantile
+from apportion.config.values import stamp
 from apportion.domain.clock import SystemClock
 from apportion.domain.errors import UsageError
 from apportion.domain.period import HOUR, Period, hour_of
@@ -25,6 +26,7 @@ from metering.capacity import Capacity
 LOOK_BACK = timedelta(days=28)
 """Four weeks: every day of the week as often as the others."""
 
+_SOURCES = {"gpu": "GPUs tell their activity", "engine": "engines tell their time", "": "telemetry tells enough"}
 _UNITS = {"context": "GPU-attoseconds per token of context"}
 _SPLIT = """
 SELECT coalesce(sum(prefill_nano), 0)::HUGEINT, coalesce(sum(decode_nano), 0)::HUGEINT, string_agg(DISTINCT allocation_method, ', ')
@@ -72,9 +74,7 @@ def _window(session: Session, since: datetime | None, until: datetime | None) ->
     end = until or last + HOUR
     start = since or max(first, end - LOOK_BACK)
     if start >= end:
-        raise UsageError(
-            f"the time from {start.isoformat()} to {end.isoformat()} holds no hour; correct --since, --until."
-        )
+        raise UsageError(f"the time from {stamp(start)} to {stamp(end)} holds no hour; correct --since or --until.")
     return Period(start, end)
 
 
@@ -126,7 +126,7 @@ def _told(session: Session, found: Fit) -> dict[str, object]:
         decode * ps["decode"] + context * ps["context"] // 10**6,
     )
     return {
-        "since": found.window.start, "until": found.window.end, "hours": found.hours, "source": found.source,
+        "since": stamp(found.window.start), "until": stamp(found.window.end), "hours": found.hours, "source": found.source,
         "coefficients": ps, "r2": found.solution and found.solution.r2,
         "condition": found.solution and found.solution.condition, "prefill_percent": _percent(*time),
         "prefill_percent_now": _percent(prefill_nano, decode_nano), "method_now": methods or "", "failure": found.failure,
@@ -147,7 +147,7 @@ def _show(told: dict[str, object], found: Fit, options: argparse.Namespace) -> N
         return
     screen = console()
     screen.print(
-        f"{told['deployment']}: {found.hours} hours of {found.source or 'no'} time, {told['since']} to {told['until']}"
+        f"{told['deployment']}: {found.hours} hours in which {_SOURCES[found.source]}, {told['since']} to {told['until']}"
     )
     if found.solution:
         from rich.table import Table
@@ -172,17 +172,17 @@ def _show(told: dict[str, object], found: Fit, options: argparse.Namespace) -> N
 
 def _capacity(options: argparse.Namespace, found: Capacity) -> int:
     told = {
-        "deployment": options.deployment, "since": found.window.start, "until": found.window.end, "hours_met": found.hours_met,
-        "hours_missed": found.hours_missed, "hours_unknown": found.hours_unknown, "capacity_per_gpu_hour": found.best or None,
-        "best_at": found.best_at, "missed_least": found.missed_least, "failure": found.failure,
+        "deployment": options.deployment, "since": stamp(found.window.start), "until": stamp(found.window.end),
+        "hours_met": found.hours_met, "hours_missed": found.hours_missed, "hours_unknown": found.hours_unknown, "capacity_per_gpu_hour": found.best or None,
+        "best_at": found.best_at and stamp(found.best_at), "missed_least": found.missed_least, "failure": found.failure,
     }  # fmt: skip
     if options.json:
         print_json(told)
         return 1 if found.failure else 0
     screen = console()
     screen.print(
-        f"{options.deployment}: {found.hours_met} hours met the service level, {found.hours_missed} missed it, "
-        f"of {found.hours_unknown} too little is known"
+        f"{options.deployment}: {found.hours_met} hours met the service level, {found.hours_missed} missed it; "
+        f"{found.hours_unknown} tell too little"
     )
     if found.failure:
         screen.print(f"[red]no capacity[/red]: {found.failure}")

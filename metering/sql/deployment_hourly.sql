@@ -49,24 +49,24 @@ worked AS (
     SELECT divided.*, (quotient + low // available)::BIGINT AS workload_nano, prefill_share + decode_share AS whole_share
     FROM divided
 ),
-phase_dividend AS (  -- the same division: picoseconds of a large fleet x what it costs exceed 128 bits too
+parted AS (
     SELECT
-        worked.*, GREATEST(whole_share, 1) AS phase_whole, workload_nano // 100000000000000 * decode_share AS phase_high,
-        workload_nano // 10000000 % 10000000 * decode_share AS phase_middle
+        worked.*, GREATEST(whole_share, 1) AS divisor, workload_nano // 100000000000000 * decode_share AS share_high,
+        workload_nano // 10000000 % 10000000 * decode_share AS share_middle
     FROM worked
 ),
-phase_divided AS (
+part AS (
     SELECT
-        phase_dividend.*, phase_high // phase_whole * 100000000000000
-            + (phase_high % phase_whole * 10000000 + phase_middle) // phase_whole * 10000000 AS phase_quotient,
-        (phase_high % phase_whole * 10000000 + phase_middle) % phase_whole * 10000000 + workload_nano % 10000000 * decode_share AS phase_low
-    FROM phase_dividend
+        parted.*, share_high // divisor * 100000000000000 + (share_high % divisor * 10000000 + share_middle) // divisor * 10000000
+            AS share_quotient,
+        (share_high % divisor * 10000000 + share_middle) % divisor * 10000000 + workload_nano % 10000000 * decode_share AS share_low
+    FROM parted
 ),
 phased AS (  -- a tie between the two remainders goes to decode, whose name sorts first: that is rounding half up
     SELECT
-        phase_divided.*, CASE WHEN whole_share = 0 THEN 0 ELSE (phase_quotient + phase_low // phase_whole
-            + CASE WHEN phase_low % phase_whole * 2 >= phase_whole THEN 1 ELSE 0 END)::BIGINT END AS decode_nano
-    FROM phase_divided
+        part.*, CASE WHEN whole_share = 0 THEN 0 ELSE (share_quotient + share_low // divisor
+            + CASE WHEN share_low % divisor * 2 >= whole_share THEN 1 ELSE 0 END)::BIGINT END AS decode_nano
+    FROM part
 )
 SELECT
     charge_period_start, pool_no, deployment_no, paid_us, effective_cost_nano, utilization, observed_us, active_ppm_us,
