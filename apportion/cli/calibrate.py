@@ -173,8 +173,9 @@ def _show(told: dict[str, object], found: Fit, options: argparse.Namespace) -> N
 def _capacity(options: argparse.Namespace, found: Capacity) -> int:
     told = {
         "deployment": options.deployment, "since": stamp(found.window.start), "until": stamp(found.window.end),
-        "hours_met": found.hours_met, "hours_missed": found.hours_missed, "hours_unknown": found.hours_unknown, "capacity_per_gpu_hour": found.best or None,
-        "best_at": found.best_at and stamp(found.best_at), "missed_least": found.missed_least, "failure": found.failure,
+        "hours_met": found.hours_met, "hours_missed": found.hours_missed, "hours_unknown": found.hours_unknown,
+        "capacity_per_gpu_hour": found.best or None, "best_at": found.best_at and stamp(found.best_at),
+        "missed_least": found.missed_least, "failure": found.failure,
     }  # fmt: skip
     if options.json:
         print_json(told)
