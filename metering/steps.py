@@ -51,6 +51,8 @@ _ORDER: Final = (
     "metering.origin_charge_hourly",
     "metering.gpu_activity_hourly",
     "metering.deployment_cost_hourly",
+    "metering.model_usage_hourly",
+    "metering.phase_method_hourly",
     "metering.phase_share_hourly",
     "metering.downtime_hourly",
     "metering.deployment_hourly",

@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "validate the config at once, print it resolved, and look at every source",
     "ingest": "land files of usage events, GPU or engine samples (again is harmless)",
     "meter": "meter the hours that are due, settle their months, publish the results",
+    "calibrate": "learn what a token takes, or what a deployment sustains, from the hours metered",
     "report": "the chargeback of a month",
     "rates": "public GPU prices with their sources, and rows of the rate card from a cloud's price file",
     "inventory": "GPUs of each pool against those that telemetry or Kubernetes shows, with the rows to write",
@@ -113,6 +114,19 @@ def _meter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="T", help="end of the last hour, exclusive")
 
 
+def _calibrate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--deployment", required=True, metavar="D", help="whose hours to learn from")
+    parser.add_argument("--since", metavar="T", help="first hour, such as 2026-10-01T00:00Z (default: four weeks back)")
+    parser.add_argument("--until", metavar="T", help="end of the last hour, exclusive (default: the last metered one)")
+    parser.add_argument("--from", dest="effective_from", metavar="T", help="in force from this hour (default: --until)")
+    parser.add_argument("--min-r2", default="0.9", metavar="R", help="what a fit must explain (default: 0.9)")
+    parser.add_argument("--dry-run", action="store_true", help="show it, and write nothing")
+    parser.add_argument("--capacity", action="store_true", help="learn capacity_per_gpu_hour instead; writes nothing")
+    parser.add_argument("--ttft-ms", metavar="MS", help="service level: to the first token (default: the config's)")
+    parser.add_argument("--tpot-ms", metavar="MS", help="service level: per further token (default: the config's)")
+    parser.add_argument("--quantile", metavar="Q", help="share of requests to meet both (default: the config's, 0.95)")
+
+
 def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--month", required=True, metavar="YYYY-MM")
     parser.add_argument(
@@ -177,6 +191,7 @@ _OPTIONS = {
     "check": _check,
     "ingest": _ingest,
     "meter": _meter,
+    "calibrate": _calibrate,
     "report": _report,
     "rates": _rates,
     "inventory": catalog_options.inventory,

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from apportion.config import costs_reading, energy_reading, fleet, rate_rows, values
+from apportion.config import costs_reading, energy_reading, fleet, phases, phases_reading, rate_rows, values
 from apportion.config.energy import EnergyRate
 from apportion.config.fleet import Deployment, Entitlement, Match, ModelAlias, Pool, Rate, SharedCost
 from apportion.config.tables import Placed, Table, each
@@ -88,6 +88,10 @@ def _deployment(table: Table) -> Deployment:
         role=table.choice("role", fleet.ROLES, "both"),
         match=_match(table.table("match")),
         effective=table.period(),
+        phase_split=table.choice("phase_split", phases.PHASE_SPLITS) if table.has("phase_split") else None,
+        throughput=phases_reading.throughput(table),
+        capacity_source=table.choice("capacity_source", phases.CAPACITY_SOURCES, "declared"),
+        service_level=phases_reading.service_level(table),
     )
 
 

@@ -18,6 +18,7 @@ from apportion.config import (
     fleet_reading,
     models_checks,
     models_reading,
+    phases_checks,
     placement_checks,
     policy_reading,
     services_reading,
@@ -56,6 +57,7 @@ def load(path: Path) -> Config:
     catalog_checks.check(fleet, problems)
     models_checks.check(models, fleet, policy, problems, root.place("policy.weights"))
     downtime_reading.check(downtime, fleet, problems)
+    phases_checks.check(fleet, policy, problems)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)

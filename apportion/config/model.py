@@ -16,6 +16,7 @@ from apportion.config.energy import EnergyRate
 from apportion.config.fleet import Deployment, Entitlement, ModelAlias, Pool, Rate, SharedCost, Utilization
 from apportion.config.mapping import Mapping as SourceMapping
 from apportion.config.models import Model
+from apportion.config.phases import PhaseSplit
 from apportion.config.plain import fields
 from apportion.config.policy import Policy
 from apportion.config.services import Http, LedgerConfig, Prometheus, Schedule
@@ -80,6 +81,10 @@ class Config:
     def utilization_of(self, deployment: Deployment) -> Utilization:
         """The deployment's own utilization policy, else the ledger's."""
         return deployment.utilization or self.policy.utilization
+
+    def phase_split_of(self, deployment: Deployment) -> PhaseSplit:
+        """The deployment's own way to split its work, else the ledger's."""
+        return deployment.phase_split or self.policy.phase_split
 
     @property
     def mappings(self) -> Mapping[str, SourceMapping]:

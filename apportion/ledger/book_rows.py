@@ -9,6 +9,7 @@ from apportion.config.architectures import ModelArchitecture
 from apportion.config.directory import DirectoryRule
 from apportion.config.globs import like
 from apportion.config.model import Config
+from apportion.config.phases import Throughput
 from apportion.config.values import BEGINNING, stamp
 from apportion.config.weights import token_weights
 from apportion.domain.period import FOREVER, Period
@@ -106,6 +107,7 @@ def _deployments(config: Config) -> list[Row]:
             *(_like(glob) for glob in (
                 deployment.match.cluster, deployment.match.replica, deployment.match.namespace, deployment.match.node,
                 deployment.match.gpu_uuid, deployment.match.pod)),
+            config.phase_split_of(deployment), *_throughput(deployment.throughput), deployment.capacity_source,
             *_range(deployment.effective),
         )
         for deployment in config.deployments
@@ -117,6 +119,10 @@ def _architecture(row: ModelArchitecture) -> Row:
         row.model, text(row.architecture.plain()), row.weights, row.kv, row.batch, row.mean_context, row.tensor_parallel,
         BEGINNING, FOREVER,
     )  # fmt: skip
+
+
+def _throughput(known: Throughput | None) -> tuple[int | None, int | None, int | None]:
+    return (known.prefill, known.decode, known.cache_read) if known else (None, None, None)
 
 
 def _rule(number: int, rule: DirectoryRule) -> Row:

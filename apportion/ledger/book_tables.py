@@ -81,11 +81,14 @@ DEPLOYMENT: Final = BookTable(
         "deployment_id": "VARCHAR", "pool_id": "VARCHAR", "gpus": "INTEGER", "utilization": "VARCHAR",
         "capacity_per_gpu_hour": "BIGINT", "owner": "VARCHAR", "charge_to": "VARCHAR", "role": "VARCHAR",
         "match_cluster": "VARCHAR", "match_replica": "VARCHAR", "match_namespace": "VARCHAR", "match_node": "VARCHAR",
-        "match_gpu_uuid": "VARCHAR", "match_pod": "VARCHAR", **RANGE,
+        "match_gpu_uuid": "VARCHAR", "match_pod": "VARCHAR", "phase_split": "VARCHAR",
+        "prefill_tokens_per_1000_s": "BIGINT", "decode_tokens_per_1000_s": "BIGINT",
+        "cache_read_tokens_per_1000_s": "BIGINT", "capacity_source": "VARCHAR", **RANGE,
     },
     metered=(
         "deployment_id", "pool_id", "gpus", "utilization", "capacity_per_gpu_hour", "role", "match_cluster",
-        "match_replica", "match_namespace", "match_node", "match_gpu_uuid", "match_pod",
+        "match_replica", "match_namespace", "match_node", "match_gpu_uuid", "match_pod", "phase_split",
+        "prefill_tokens_per_1000_s", "decode_tokens_per_1000_s", "cache_read_tokens_per_1000_s", "capacity_source",
     ),
     attributed=("deployment_id", "owner", "charge_to"),
 )  # fmt: skip

@@ -1,14 +1,19 @@
 -- step:   metering.charge_hourly
 -- grain:  charge_period_start, pool_no, deployment_no, provider, model_no, caller_no, tier, cost_kind, cause, token_kind
--- reads:  metering.deployment_hourly, metering.idle_hourly, metering.phase_share_hourly, metering.consumption_hourly,
---         metering.token_factor, metering.origin_charge_hourly, raw.caller, book.model, book.policy
+-- reads:  metering.deployment_hourly, metering.deployment_cost_hourly, metering.idle_hourly, metering.phase_share_hourly,
+--         metering.consumption_hourly, metering.token_factor, metering.origin_charge_hourly, raw.caller, book.model, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    every nano of an hour and every token on exactly one line; within a phase the largest remainders take what is left
 WITH deployment_hour AS (
     SELECT
         deployment.*, COALESCE(phase.weight_max, 0) AS weight_max,  -- NULL: no usage
+        CASE deployment.utilization
+            WHEN 'capacity' THEN CASE capacity_source WHEN 'learned' THEN 'calibrated' WHEN 'load_tested' THEN 'measured' ELSE 'assumed' END
+            WHEN 'allocation' THEN 'assumed'
+            ELSE 'measured' END::metering.confidence AS utilization_confidence,
         ROW_NUMBER() OVER (ORDER BY charge_period_start, pool_no, deployment_no)::INTEGER AS hour_no
     FROM metering.deployment_hourly AS deployment
+    JOIN metering.deployment_cost_hourly AS cost USING (charge_period_start, pool_no, deployment_no)
     LEFT JOIN metering.phase_share_hourly AS phase USING (charge_period_start, pool_no, deployment_no)
     WHERE deployment.charge_period_start >= $period_start::TIMESTAMP AND deployment.charge_period_start < $period_end::TIMESTAMP
 ),
@@ -119,8 +124,7 @@ SELECT
     charge_period_start, pool_no, deployment_no, 'self' AS provider, 0 AS model_no, 0 AS caller_no, '' AS tier,
     cost_kind, cause, ''::metering.token_kind AS token_kind, NULL::BIGINT AS consumed_tokens, nano AS effective_cost_nano,
     split_part(allocation_method, '+', 1) AS allocation_method,
-    CASE utilization WHEN 'capacity' THEN 'modelled' WHEN 'allocation' THEN 'assumed' ELSE 'measured' END::metering.confidence
-        AS confidence
+    utilization_confidence AS confidence
 FROM (
     SELECT deployment_hour.*,
         unnest(['unmeasured', 'workload']::metering.cost_kind[]) AS cost_kind,

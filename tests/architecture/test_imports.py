@@ -54,6 +54,7 @@ VIOLATIONS = {
     "zstandard-door": [("ingest.collectors.files", "zstandard"), ("exporters.scrape", "zstandard")],
     "kafka-door": [("ingest.kafka.collector", "kafka"), ("apportion.service", "kafka")],
     "nvml-door": [("ingest.nvml.collector", "pynvml"), ("apportion.cli.probe", "pynvml")],
+    "scipy-door": [("metering.calibration", "scipy"), ("apportion.cli.calibrate", "scipy")],
     "uvicorn-door": [("apportion.service", "uvicorn"), ("exporters.scrape", "uvicorn")],
     "protobuf-door": [("ingest.formats.otlp", "google"), ("apportion.intake", "opentelemetry")],
     "no-door": [("ingest.land", "httptools"), ("exporters.chargeback", "numpy"), ("ingest.formats.parquet", "pyarrow")],

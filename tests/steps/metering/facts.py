@@ -69,6 +69,22 @@ class Deployment(Dated):
     capacity: int | None = None
     match: tuple[tuple[str, str], ...] = ()
     role: str = "both"
+    phase_split: str = "weights"
+    throughput: tuple[int | None, int | None, int | None] = (None, None, None)
+    capacity_source: str = "declared"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coefficient(Dated):
+    """GPU time per token of a method: `ps` is uncached input, cache read, cache write, output, reasoning."""
+
+    deployment: str = "d"
+    model: str = ""
+    method: str = "regression/1"
+    ps: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    context_as: int = 0
+    confidence: str = "calibrated"
+    failure: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +172,7 @@ class Facts:
     events: tuple[Event, ...] = ()
     samples: tuple[Sample, ...] = ()
     counts: tuple[Count, ...] = ()
+    coefficients: tuple[Coefficient, ...] = ()
     weights: dict[str, int] = field(
         default_factory=lambda: {
             "uncached_input": 10,
@@ -183,6 +200,7 @@ EMPTIED = (
     "metering.price_segment", "metering.card_charge_hourly", "metering.commitment_hourly", "metering.asset_hourly",
     "metering.credit_pool_hourly", "metering.credit_hourly",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
+    "metering.model_usage_hourly", "metering.phase_method_hourly", "metering.phase_coefficient",
     "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
     "book.model_weight", "book.model_adapter", "book.downtime", "metering.engine_place_hourly", "metering.engine_state_hourly",
     "metering.prefill_place_hourly", "metering.downtime_hourly", "metering.idle_hourly",
@@ -208,10 +226,29 @@ def load(session: Session, facts: Facts) -> None:
         match = dict(d.match)
         patterns = [match.get(name) for name in ("cluster", "replica", "namespace", "node", "gpu_uuid", "pod")]
         row = [deployment_no[d.id], pool_no[d.pool], d.gpus, d.utilization, d.capacity, "", "caller", d.role, *patterns]
-        _insert(session, "book.deployment", [[*row, *_dates(d)]])
+        speed = [d.phase_split, *d.throughput, d.capacity_source]
+        _insert(session, "book.deployment", [[*row, *_dates(d), *speed]])
         _insert(
             session, "book.deployment_model", [[deployment_no[d.id], model_no[model], *_dates(d)] for model in d.models]
         )
+    _insert(
+        session,
+        "metering.phase_coefficient",
+        [
+            [
+                deployment_no[c.deployment],
+                model_no[c.model],
+                c.method,
+                *_dates(c),
+                *c.ps,
+                c.context_as,
+                c.confidence,
+                "{}",
+                c.failure,
+            ]
+            for c in facts.coefficients
+        ],
+    )
     _insert(
         session,
         "book.rate (pool_no, component, price_nano, list_nano, effective_from, effective_to)",
