@@ -31,6 +31,7 @@ from ingest.rejections import expire
 from ingest.replay import replay as replay_rejections
 from ingest.rules import Rules
 from ingest.streams import source_of
+from metering import phase_coefficients
 from metering.meter import MeterReport, meter
 
 
@@ -184,9 +185,12 @@ class Pipeline:
         return replace(self.rules, sources=tuple(sorted(believed)) if all(one.accepts for one in sources) else ())
 
     def sync(self) -> book.SyncReport:
-        """Bring the config into the book; changed hours become dirty."""
+        """Bring the config into the book, and the rooflines of its models in line with it; changed hours become dirty."""
+        now = self.clock.now()
         with self.ledger.transaction() as session:
-            return book.sync(session, self.config, self.clock.now())
+            report = book.sync(session, self.config, now)
+            phase_coefficients.sync(session, now)
+        return report
 
     def meter(
         self,
