@@ -18,7 +18,7 @@ from apportion.domain.period import FOREVER, HOUR_US, Period, spans
 from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.step import audit, run
 from metering.hours import due, gaps
-from metering.steps import AUDITS, OBSERVED, OF_ENGINES, OVER_EVENTS, RECONCILIATION, STEPS
+from metering.steps import AUDITS, EXTERNAL, OBSERVED, OF_ENGINES, OVER_EVENTS, RECONCILIATION, STEPS
 
 _INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"
 _HOURS = "unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR))"
@@ -30,6 +30,9 @@ SELECT EXISTS (
     WHERE sampled_at > $period_start::TIMESTAMP AND sampled_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
 )
 """
+
+# Settled by the step before the pass over the events: whether anybody but our own fleet served in the span.
+_OTHERS_SERVE = "SELECT EXISTS (SELECT 1 FROM metering.series_place WHERE provider <> 'self')"
 
 OVER_EVENTS_MAX = timedelta(days=5)
 """A month of events is added a quarter faster in parts of one to five days than at once; shorter ones gain nothing."""
@@ -122,18 +125,24 @@ def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Cl
         together = tuple(steps)
         if over_events:
             observed = [step for step in together if step.name == OBSERVED]
+            if not session.value(_OTHERS_SERVE):
+                together = tuple(step for step in together if step.name != EXTERNAL)
+                _clear(session, EXTERNAL, period)
             for piece in _pieces(period):
                 run(session, together, piece, policy, clock)
             continue
         for step in together:
             if step.name in OF_ENGINES and not engines_tell:
-                session.do(
-                    f"DELETE FROM {step.name} {_INSIDE}", {"period_start": period.start, "period_end": period.end}
-                )
+                _clear(session, step.name, period)
                 continue
             if step.name == RECONCILIATION:
                 run(session, observed, Period(period.start, period.end + RUNS_AT_MOST), policy, clock)
             run(session, [step], period, policy, clock)
+
+
+def _clear(session: Session, table: str, period: Period) -> None:
+    """Leave no row of a span in a table whose step has none for it."""
+    session.do(f"DELETE FROM {table} {_INSIDE}", {"period_start": period.start, "period_end": period.end})
 
 
 def _pieces(period: Period) -> Iterator[Period]:

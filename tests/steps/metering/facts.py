@@ -158,7 +158,7 @@ EMPTIED = (
     "raw.engine", "raw.engine_series", "raw.engine_sample", "metering.engine_usage_hourly", "metering.reconciliation_hourly",
     "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.shared_cost", "book.policy",
     "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.series_place", "metering.placed_usage_hourly",
-    "metering.observed_event", "metering.observed_usage_hourly",
+    "metering.observed_event", "metering.observed_usage_hourly", "metering.external_usage_hourly", "book.price", "book.fx",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
     "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
 )  # fmt: skip
