@@ -14,6 +14,7 @@ from apportion.config import (
     fleet_reading,
     placement_checks,
     policy_reading,
+    prices_reading,
     services_reading,
     source_checks,
     sources_reading,
@@ -40,6 +41,7 @@ def load(path: Path) -> Config:
     prometheus = services_reading.prometheus(root.table("prometheus"))
     schedule = services_reading.schedule(root.table("schedule"), beside)
     budgets = services_reading.budgets(root.table("budgets"))
+    prices = prices_reading.read(root.table("prices"), beside, ledger.billing_currency)
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
     placement_checks.check(fleet, policy, problems)
@@ -56,6 +58,7 @@ def load(path: Path) -> Config:
         prometheus=prometheus,
         schedule=schedule,
         budgets_nano=budgets,
+        prices=prices,
         warnings=tuple(problems.warnings),
         pools=tuple(row.item for row in fleet.pools),
         deployments=tuple(row.item for row in fleet.deployments),

@@ -14,6 +14,7 @@ from apportion.config.fleet import Deployment, Entitlement, ModelAlias, Pool, Ra
 from apportion.config.mapping import Mapping as SourceMapping
 from apportion.config.plain import fields
 from apportion.config.policy import Policy
+from apportion.config.prices import Prices
 from apportion.config.services import Http, LedgerConfig, Prometheus, Schedule
 from apportion.config.sources import Source
 
@@ -38,6 +39,7 @@ class Config:
         prometheus: bounds of metrics.
         schedule: of `serve`.
         budgets_nano: team -> amount per month, in 1e-9 of the billing currency.
+        prices: of external providers.
         warnings: sentences about what works but hardly as meant.
     """
 
@@ -56,6 +58,7 @@ class Config:
     prometheus: Prometheus
     schedule: Schedule
     budgets_nano: Mapping[str, int]
+    prices: Prices
     warnings: tuple[str, ...] = field(compare=False)
 
     @property

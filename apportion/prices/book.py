@@ -1,0 +1,150 @@
+"""Keep `book.price` in line with the config and the catalog, before anything is metered.
+
+The catalog is asked once for each model that the ledger has seen at an external provider. Rows are numbered once: what does not
+change keeps its number, and a new version of the catalog that says the same changes nothing but the version on the row. What does
+change marks the metered hours dirty that have usage of that provider, model and tier while the row is in force, and no others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from apportion.config.globs import like
+from apportion.config.model import Config
+from apportion.domain.tokens import TOKEN_KINDS
+from apportion.ledger.book_tables import text
+from apportion.ledger.connection import Row, Session
+from apportion.prices import catalog, doubts, litellm
+
+FORMAT: Final = "1"
+"""Part of the digest: a program that writes these tables differently does so once more."""
+COLUMNS: Final = {
+    "provider_pattern": "VARCHAR", "model_pattern": "VARCHAR", "tier": "VARCHAR", "above_input_tokens": "BIGINT",
+    "daily_from_us": "BIGINT", "daily_to_us": "BIGINT", **{f"{kind}_pico": "BIGINT" for kind in TOKEN_KINDS},
+    "derivation": "VARCHAR", "currency": "VARCHAR", "source": "VARCHAR", "confidence": "VARCHAR", "rank": "INTEGER",
+    "effective_from": "TIMESTAMP", "effective_to": "TIMESTAMP", "source_version": "VARCHAR",
+}  # fmt: skip
+CONTENT: Final = tuple(COLUMNS)[:-1]
+"""All but the version: what says whether a row is another one."""
+_LITERAL: Final = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
+
+_NAMES: Final = "SELECT provider, model_id FROM book.external_model ORDER BY provider, model_id"
+_KEPT: Final = "book.external_prices"
+
+# What a row that comes or goes may have priced: usage of its names and tier in the hours that its range touches.
+_AFFECTED: Final = r"""
+SELECT DISTINCT usage.charge_period_start
+FROM metering.placed_usage_hourly AS usage
+JOIN book.model AS model USING (model_no)
+JOIN metering.metered_hour AS hour USING (charge_period_start)
+LEFT JOIN book.price_tier AS known ON known.said = lower(usage.tier)
+JOIN (SELECT unnest(from_json($rows::JSON, $shape)) AS row) AS changed
+    ON usage.provider LIKE changed.row.provider_pattern ESCAPE '\' AND model.model_id LIKE changed.row.model_pattern ESCAPE '\'
+    AND changed.row.effective_from < usage.charge_period_start + INTERVAL 1 HOUR
+    AND changed.row.effective_to > usage.charge_period_start
+WHERE usage.provider <> 'self'
+"""
+
+
+def refresh(session: Session, config: Config, now: datetime) -> int:
+    """Bring the prices up to date, inside the caller's transaction. Returns: metered hours that are dirty for it.
+
+    Invariant: a second time with the same config, catalog and names changes nothing, and costs one small query.
+    Raises: ConfigError where the config names a catalog that is not installed, or a price file that cannot be read.
+    """
+    said = config.prices
+    names = session.rows(_NAMES) if said.catalog or said.litellm else []
+    version = catalog.version() if said.catalog else ""
+    compared = litellm.digest(said.litellm) if said.litellm else ""
+    digest = hashlib.sha256(text([FORMAT, _own(config), version, compared, names]).encode()).hexdigest()
+    if session.rows(
+        "SELECT 1 FROM book.setting WHERE name = $name AND setting = $digest", {"name": _KEPT, "digest": digest}
+    ):
+        return 0
+    looked_up = (
+        [row for provider, model in names for row in _looked_up(provider, model, version)] if said.catalog else []
+    )
+    dirty = _replace(session, [*_own(config), *looked_up], now)
+    doubts.replace(session, said, names, now)
+    session.do("INSERT OR REPLACE INTO book.setting VALUES ($name, $digest)", {"name": _KEPT, "digest": digest})
+    return dirty
+
+
+def _own(config: Config) -> list[Row]:
+    """Rows of the config and of its files: those of one selector share a rank, by where it is first written."""
+    ranks: dict[tuple[str, str], int] = {}
+    rows: list[Row] = []
+    for price in config.prices.rows:
+        rank = ranks.setdefault((price.provider, price.model), len(ranks) + 1)
+        rows.append((
+            like(price.provider), like(price.model), price.tier, price.above_input_tokens, *price.daily,
+            *(price.pico[kind] for kind in TOKEN_KINDS), _derivation(price.derived), price.currency, price.source, "measured",
+            rank, price.effective.start, price.effective.end, "",
+        ))  # fmt: skip
+    return rows
+
+
+def _looked_up(provider: str, model: str, version: str) -> list[Row]:
+    return [
+        (
+            provider.translate(_LITERAL), model.translate(_LITERAL), price.tier, price.above_input_tokens, *price.daily,
+            *(price.pico[kind] for kind in TOKEN_KINDS), _derivation(price.derived), catalog.CURRENCY, catalog.NAME, "modelled",
+            1_000_000, price.effective.start, price.effective.end, version,
+        )
+        for price in catalog.prices(provider, model)
+    ]  # fmt: skip
+
+
+def _derivation(derived: Mapping[str, str]) -> str:
+    return ",".join(f"{kind}={other}" for kind, other in sorted(derived.items()))
+
+
+def _replace(session: Session, after: Sequence[Row], now: datetime) -> int:
+    kept = session.rows(f"SELECT price_no, {', '.join(COLUMNS)} FROM book.price")
+    before = {row[1:-1]: (row[0], row[-1]) for row in kept}
+    wanted = {row[:-1]: row[-1] for row in after}
+    gone = [content for content in before if content not in wanted]
+    come = [content for content in wanted if content not in before]
+    newer = [before[row][0] for row in wanted if row in before and before[row][1] != wanted[row]]
+    if newer:
+        session.do(
+            "UPDATE book.price SET source_version = $version WHERE price_no IN (SELECT unnest($numbers::INTEGER[]))",
+            {"version": next(version for version in wanted.values() if version), "numbers": newer},
+        )
+    if not gone and not come:
+        return 0
+    session.do(
+        "DELETE FROM book.price WHERE price_no IN (SELECT unnest($numbers::INTEGER[]))",
+        {"numbers": [before[content][0] for content in gone]},
+    )
+    columns = ", ".join(f"item.{column}" for column in COLUMNS)
+    session.do(
+        f"INSERT INTO book.price BY NAME SELECT nextval('book.price_no')::INTEGER AS price_no, {columns} "
+        "FROM (SELECT unnest(from_json($rows::JSON, $shape)) AS item)",
+        {"rows": text(_objects([(*content, wanted[content]) for content in come])), "shape": _shape()},
+    )
+    changed = {"rows": text(_objects([(*content, "") for content in (*gone, *come)])), "shape": _shape()}
+    count, first, last = session.row(
+        f"SELECT count(*), min(charge_period_start), max(charge_period_start) FROM ({_AFFECTED})", changed
+    )
+    session.do(
+        f"INSERT INTO book.dirty_hour SELECT charge_period_start, $now FROM ({_AFFECTED}) ON CONFLICT DO NOTHING",
+        {**changed, "now": now},
+    )
+    session.do(
+        "INSERT INTO book.change VALUES ($now, 'book.price', $before, $after, $first, $last::TIMESTAMP + INTERVAL 1 HOUR)",
+        {"now": now, "before": text(_objects([(*content, before[content][1]) for content in gone])),
+         "after": text(_objects([(*content, wanted[content]) for content in come])), "first": first, "last": last},
+    )  # fmt: skip
+    return int(count)
+
+
+def _objects(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+
+
+def _shape() -> str:
+    return text([dict(COLUMNS)])
