@@ -23,6 +23,7 @@ COMMANDS = {
     "meter": "meter the hours that are due, settle their months, publish the results",
     "report": "the chargeback of a month",
     "reconcile": "tokens in request logs against what the engines counted, and why they differ",
+    "prices": "token prices in force for the external models seen, and where price lists disagree",
     "status": "how far the figures reach, what was rejected, whether the money adds up",
     "serve": "collect from every source, meter on a schedule, answer /metrics, until SIGTERM",
     "relay": "take in what senders push, keep it on disk, deliver it until accepted",
@@ -126,6 +127,11 @@ def _reconcile(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pool", metavar="P", help="hour by hour, of this pool only")
 
 
+def _prices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=["list", "check"], help="the prices in force, or what is doubtful about them")
+    parser.add_argument("--at", metavar="T", help="in force then, such as 2026-10-01T00:00Z (default: at the last run)")
+
+
 def _status(_: argparse.ArgumentParser) -> None:
     return
 
@@ -172,6 +178,7 @@ _OPTIONS = {
     "meter": _meter,
     "report": _report,
     "reconcile": _reconcile,
+    "prices": _prices,
     "status": _status,
     "serve": _serve,
     "relay": _relay,
