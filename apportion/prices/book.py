@@ -34,18 +34,19 @@ _LITERAL: Final = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
 _NAMES: Final = "SELECT provider, model_id FROM book.external_model ORDER BY provider, model_id"
 _KEPT: Final = "book.external_prices"
 
-# What a row that comes or goes may have priced: usage of its names and tier in the hours that its range touches.
+# What a row that comes or goes may price: lines of its names and tier in the hours that its range touches, and those without
+# a price whatever their tier, since the row may change the reason.
 _AFFECTED: Final = r"""
-SELECT DISTINCT usage.charge_period_start
-FROM metering.placed_usage_hourly AS usage
+SELECT DISTINCT line.charge_period_start
+FROM metering.external_usage_hourly AS line
 JOIN book.model AS model USING (model_no)
 JOIN metering.metered_hour AS hour USING (charge_period_start)
-LEFT JOIN book.price_tier AS known ON known.said = lower(usage.tier)
-JOIN (SELECT unnest(from_json($rows::JSON, $shape)) AS row) AS changed
-    ON usage.provider LIKE changed.row.provider_pattern ESCAPE '\' AND model.model_id LIKE changed.row.model_pattern ESCAPE '\'
-    AND changed.row.effective_from < usage.charge_period_start + INTERVAL 1 HOUR
-    AND changed.row.effective_to > usage.charge_period_start
-WHERE usage.provider <> 'self'
+LEFT JOIN book.price_tier AS known ON known.said = lower(line.tier)
+JOIN (SELECT unnest(from_json($rows::JSON, $shape)) AS price) AS changed
+    ON line.provider LIKE changed.price.provider_pattern ESCAPE '\' AND model.model_id LIKE changed.price.model_pattern ESCAPE '\'
+    AND changed.price.effective_from < line.charge_period_start + INTERVAL 1 HOUR
+    AND changed.price.effective_to > line.charge_period_start
+WHERE changed.price.tier IN ('*', coalesce(known.tier, lower(line.tier))) OR line.cause IN ('no_price', 'no_tier')
 """
 
 
@@ -58,7 +59,9 @@ def refresh(session: Session, config: Config, now: datetime) -> int:
     said = config.prices
     names = session.rows(_NAMES) if said.catalog or said.litellm else []
     version = catalog.version() if said.catalog else ""
-    compared = litellm.digest(said.litellm) if said.litellm else ""
+    compared = (
+        f"{litellm.digest(said.litellm)} {now:%Y-%m-%d}" if said.litellm else ""
+    )  # what is in force changes by the day
     digest = hashlib.sha256(text([FORMAT, _own(config), version, compared, names]).encode()).hexdigest()
     if session.rows(
         "SELECT 1 FROM book.setting WHERE name = $name AND setting = $digest", {"name": _KEPT, "digest": digest}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from apportion.config.prices import ALL_DAY, Prices
+from apportion.config.globs import share_a_text
+from apportion.config.prices import ALL_DAY, ANY_TIER, Price, Prices
 from apportion.ledger.book_tables import text
 from apportion.ledger.connection import Row, Session
 from apportion.prices import catalog, litellm
@@ -23,11 +24,24 @@ def replace(session: Session, said: Prices, names: Sequence[Row], now: datetime)
     session.do("DELETE FROM book.price_doubt")
     if not said.catalog or not said.litellm or not names:
         return
-    found = compared(names, litellm.read(said.litellm), now)
+    found = [doubt for doubt in compared(names, litellm.read(said.litellm), now) if not _settled(doubt, said.rows, now)]
     session.do(
         "INSERT INTO book.price_doubt BY NAME SELECT unnest(item) "
         "FROM (SELECT unnest(from_json($rows::JSON, $shape)) AS item)",
         {"rows": text(found), "shape": text([_SHAPE])},
+    )
+
+
+def _settled(doubt: Mapping[str, Any], rows: Sequence[Price], now: datetime) -> bool:
+    """Whether an own row prices it instead, all day long."""
+    return any(
+        share_a_text(row.provider, doubt["provider"])
+        and share_a_text(row.model, doubt["model_id"])
+        and row.tier in {ANY_TIER, doubt["tier"]}
+        and row.above_input_tokens <= doubt["above_input_tokens"]
+        and row.daily == ALL_DAY
+        and row.effective.start <= now < row.effective.end
+        for row in rows
     )
 
 

@@ -93,6 +93,13 @@ COMMENT ON COLUMN metering.external_usage_hourly.effective_cost_zepto IS '1e-21 
 COMMENT ON COLUMN metering.external_usage_hourly.currency IS 'of all its prices, if that is one other than the billing currency; else empty, and cost_in_currency_nano NULL';
 COMMENT ON COLUMN metering.external_usage_hourly.price_evidence IS 'sources of its prices and their versions';
 
+INSERT INTO book.dirty_hour  -- hours whose external lines this schema has to know
+SELECT DISTINCT usage.charge_period_start, hour.metered_at
+FROM metering.placed_usage_hourly AS usage
+JOIN metering.metered_hour AS hour USING (charge_period_start)
+WHERE usage.provider <> 'self'
+ON CONFLICT DO NOTHING;
+
 CREATE VIEW export.prices AS
 SELECT
     seen.provider, seen.model_id, price.tier, price.above_input_tokens, price.daily_from_us, price.daily_to_us,
