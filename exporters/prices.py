@@ -55,14 +55,15 @@ def listed(results: Session, at: datetime | None = None) -> dict[str, Any]:
     Units: prices are decimal text per million tokens of the row's currency; None is no price. Rows that others come before
     in all they price are left out.
     """
-    moment = at or results.value("SELECT published_at FROM status")
+    published_at, billing_currency = results.row("SELECT published_at, billing_currency FROM status")
+    moment = at or published_at
     columns = results.columns(_PRICES, {"at": moment})
     rows = [dict(zip(columns, row, strict=True)) for row in results.rows(_PRICES, {"at": moment})]
     priced = [row for row in rows if row["source"] is not None]
     shown = [row for row in priced if not any(_comes_before(other, row) for other in priced)]
     known = {(row["provider"], row["model"]) for row in shown}
     unpriced = [{"provider": p, "model": m} for p, m in results.rows(_SEEN) if (p, m) not in known]
-    return {"at": moment, "prices": [_plain(row) for row in shown], "unpriced": unpriced}
+    return {"at": moment, "prices": [_plain(row, billing_currency) for row in shown], "unpriced": unpriced}
 
 
 def doubts(results: Session) -> dict[str, Any]:
@@ -124,9 +125,10 @@ def _comes_before(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     )
 
 
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(row: Mapping[str, Any], billing_currency: str) -> dict[str, Any]:
     plain = {name: value for name, value in row.items() if name not in {"rank", "daily_from_us", "daily_to_us"}}
     plain |= {kind: _per_million(row[kind]) for kind in KINDS}
+    plain["currency"] = row["currency"] or billing_currency
     daily = (row["daily_from_us"], row["daily_to_us"])
     plain["daily"] = None if daily == (0, DAY_US) else "-".join(_clock(us) for us in daily)
     plain["effective_to"] = None if row["effective_to"] >= FOREVER else row["effective_to"]

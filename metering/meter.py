@@ -17,7 +17,8 @@ from apportion.domain.errors import LedgerError
 from apportion.domain.period import FOREVER, HOUR_US, Period, spans
 from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.step import audit, run
-from metering.hours import due, gaps
+from metering.gaps import gaps
+from metering.hours import due
 from metering.steps import AUDITS, EXTERNAL, OBSERVED, OF_ENGINES, OVER_EVENTS, RECONCILIATION, STEPS
 
 _INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"

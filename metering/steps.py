@@ -26,6 +26,8 @@ _ORDER: Final = (
     "metering.series_place",
     *OVER_EVENTS,
     RECONCILIATION,
+    "metering.price_segment",
+    "metering.card_charge_hourly",
     "metering.origin_charge_hourly",
     "metering.gpu_activity_hourly",
     "metering.deployment_cost_hourly",

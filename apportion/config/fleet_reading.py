@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from apportion.config import fleet, values
+from apportion.config import costs_reading, fleet, values
 from apportion.config.fleet import Deployment, Entitlement, Match, ModelAlias, Pool, Rate, SharedCost
 from apportion.config.tables import Placed, Table, each
 from apportion.domain.tokens import scaled_weights
@@ -49,7 +49,7 @@ def read(root: Table) -> Fleet:
     return Fleet(
         pools=each(root, "pools", _pool),
         deployments=each(root, "deployments", _deployment),
-        rates=each(root, "rates", _rate),
+        rates=each(root, "rates", costs_reading.rate),
         shared_costs=each(root, "shared_costs", _shared_cost),
         entitlements=each(root, "entitlements", _entitlement),
         aliases=each(root, "model_aliases", _alias),
@@ -92,15 +92,6 @@ def _match(table: Table) -> Match:
         node=table.pattern("node"),
         gpu_uuid=table.pattern("gpu_uuid"),
         pod=table.pattern("pod"),
-    )
-
-
-def _rate(table: Table) -> Rate:
-    return Rate(
-        pool=table.name("pool"),
-        component=table.choice("component", fleet.COMPONENTS),
-        per_gpu_hour_nano=table.amount("per_gpu_hour"),
-        effective=table.period(),
     )
 
 

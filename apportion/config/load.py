@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from apportion.config import (
+    costs_checks,
+    costs_reading,
     directory_reading,
     fleet_checks,
     fleet_reading,
@@ -33,6 +35,7 @@ def load(path: Path) -> Config:
     root = Table(_document(path), f"{path.name}:", problems)
     beside = path.parent
     fleet = fleet_reading.read(root)
+    costs = costs_reading.read(root)
     policy = policy_reading.read(root.table("policy"))
     ledger = services_reading.ledger(root.table("ledger"), beside)
     directory = directory_reading.read(root.table("directory"), beside)
@@ -44,6 +47,7 @@ def load(path: Path) -> Config:
     prices = prices_reading.read(root.table("prices"), beside, ledger.billing_currency)
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
+    costs_checks.check(fleet, costs, ledger.billing_currency, problems)
     placement_checks.check(fleet, policy, problems)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
@@ -63,6 +67,7 @@ def load(path: Path) -> Config:
         pools=tuple(row.item for row in fleet.pools),
         deployments=tuple(row.item for row in fleet.deployments),
         rates=tuple(row.item for row in fleet.rates),
+        costs=costs.items(),
         shared_costs=tuple(row.item for row in fleet.shared_costs),
         entitlements=tuple(row.item for row in fleet.entitlements),
         model_aliases=tuple(row.item for row in fleet.aliases),

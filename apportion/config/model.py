@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from apportion.config.costs import Costs
 from apportion.config.directory import PROJECT_TAG, Directory
 from apportion.config.fleet import Deployment, Entitlement, ModelAlias, Pool, Rate, SharedCost, Utilization
 from apportion.config.mapping import Mapping as SourceMapping
@@ -29,6 +30,7 @@ class Config:
         pools: in the order written, as are all lists.
         deployments: parts of pools.
         rates: the rate card.
+        costs: exchange rates, discounts, commitments, owned hardware and credits.
         shared_costs: monthly amounts.
         entitlements: reservations.
         policy: metering and settlement.
@@ -48,6 +50,7 @@ class Config:
     pools: tuple[Pool, ...]
     deployments: tuple[Deployment, ...]
     rates: tuple[Rate, ...]
+    costs: Costs
     shared_costs: tuple[SharedCost, ...]
     entitlements: tuple[Entitlement, ...]
     policy: Policy

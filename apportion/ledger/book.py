@@ -15,13 +15,16 @@ from typing import Final
 from apportion.config.model import Config
 from apportion.domain.errors import ConfigError
 from apportion.domain.period import Period
-from apportion.ledger import book_hours, book_rows
-from apportion.ledger.book_tables import DEPLOYMENT, DIRECTORY_RULE, TABLES, BookTable, rows_as_objects, text
+from apportion.ledger import book_costs, book_hours, book_rows
+from apportion.ledger.book_tables import DEPLOYMENT, DIRECTORY_RULE, BookTable, rows_as_objects, text
+from apportion.ledger.book_tables import TABLES as PLAIN
 from apportion.ledger.connection import Row, Session
 from apportion.ledger.dictionary import numbers
 
 FORMAT: Final = "1"
 """Part of the digest: a program that writes `book` differently syncs once more."""
+
+TABLES: Final = (*PLAIN, *book_costs.TABLES)
 
 _Object = dict[str, object]
 

@@ -12,6 +12,7 @@ from apportion.config.policy import Policy
 from apportion.config.values import stamp
 from apportion.domain.period import Period
 from apportion.domain.tokens import TOKEN_KINDS, scaled_weights
+from apportion.ledger import book_costs
 from apportion.ledger import book_tables as tables
 from apportion.ledger.book_tables import ordered, text
 from apportion.ledger.connection import Row
@@ -37,9 +38,6 @@ def rows(config: Config) -> dict[str, list[Row]]:
         tables.MODEL_ALIAS.name: [
             (alias.alias, alias.model, *_range(alias.effective)) for alias in config.model_aliases
         ],
-        tables.RATE.name: [
-            (rate.pool, rate.component, rate.per_gpu_hour_nano, *_range(rate.effective)) for rate in config.rates
-        ],
         tables.SHARED_COST.name: [
             (cost.id, cost.per_month_nano, cost.policy, *_range(cost.effective)) for cost in config.shared_costs
         ],
@@ -52,6 +50,7 @@ def rows(config: Config) -> dict[str, list[Row]]:
         ],
         tables.DIRECTORY_RULE.name: [_rule(number, rule) for number, rule in enumerate(config.directory.rules, 1)],
         tables.COST_CENTER.name: list(config.directory.cost_centers.items()),
+        **book_costs.rows(config),
     }
     return {name: ordered(content) for name, content in found.items()}
 

@@ -97,11 +97,6 @@ DEPLOYMENT_MODEL: Final = BookTable(
 MODEL_ALIAS: Final = BookTable(
     name="book.model_alias", columns={"alias": "VARCHAR", "model_id": "VARCHAR", **RANGE}, metered=("alias", "model_id")
 )
-RATE: Final = BookTable(
-    name="book.rate",
-    columns={"pool_id": "VARCHAR", "component": "VARCHAR", "per_gpu_hour_nano": "BIGINT", **RANGE},
-    metered=("pool_id", "component", "per_gpu_hour_nano"),
-)
 SHARED_COST: Final = BookTable(
     name="book.shared_cost",
     columns={"shared_cost_id": "VARCHAR", "per_month_nano": "BIGINT", "policy": "VARCHAR", **RANGE},
@@ -136,7 +131,7 @@ COST_CENTER: Final = BookTable(
 )
 
 TABLES: Final = (
-    POOL, DEPLOYMENT, DEPLOYMENT_MODEL, MODEL_ALIAS, RATE, SHARED_COST, SHARED_COST_SHARE, ENTITLEMENT, DIRECTORY_RULE,
+    POOL, DEPLOYMENT, DEPLOYMENT_MODEL, MODEL_ALIAS, SHARED_COST, SHARED_COST_SHARE, ENTITLEMENT, DIRECTORY_RULE,
     COST_CENTER,
 )  # fmt: skip
 

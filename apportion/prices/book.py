@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final
 
 from apportion.config.globs import like
 from apportion.config.model import Config
+from apportion.domain.period import HOUR
 from apportion.domain.tokens import TOKEN_KINDS
 from apportion.ledger.book_tables import text
 from apportion.ledger.connection import Row, Session
@@ -24,11 +26,12 @@ FORMAT: Final = "1"
 COLUMNS: Final = {
     "provider_pattern": "VARCHAR", "model_pattern": "VARCHAR", "tier": "VARCHAR", "above_input_tokens": "BIGINT",
     "daily_from_us": "BIGINT", "daily_to_us": "BIGINT", **{f"{kind}_pico": "BIGINT" for kind in TOKEN_KINDS},
-    "derivation": "VARCHAR", "currency": "VARCHAR", "source": "VARCHAR", "confidence": "VARCHAR", "rank": "INTEGER",
-    "effective_from": "TIMESTAMP", "effective_to": "TIMESTAMP", "source_version": "VARCHAR",
+    "derivation": "VARCHAR", "currency": "VARCHAR", "source": "VARCHAR", "confidence": "VARCHAR",
+    "effective_from": "TIMESTAMP", "effective_to": "TIMESTAMP", "rank": "INTEGER", "source_version": "VARCHAR",
 }  # fmt: skip
-CONTENT: Final = tuple(COLUMNS)[:-1]
-"""All but the version: what says whether a row is another one."""
+"""The last two are no part of what a row is: where it stands among others, and which version said it last."""
+RANK: Final = 1_000_000
+"""Of the catalog: behind every own row."""
 _LITERAL: Final = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
 
 _NAMES: Final = "SELECT provider, model_id FROM book.external_model ORDER BY provider, model_id"
@@ -62,15 +65,17 @@ def refresh(session: Session, config: Config, now: datetime) -> int:
     compared = (
         f"{litellm.digest(said.litellm)} {now:%Y-%m-%d}" if said.litellm else ""
     )  # what is in force changes by the day
-    digest = hashlib.sha256(text([FORMAT, _own(config), version, compared, names]).encode()).hexdigest()
+    digest = hashlib.sha256(
+        text([FORMAT, _own(config), config.ledger.billing_currency, version, compared, names]).encode()
+    ).hexdigest()
     if session.rows(
         "SELECT 1 FROM book.setting WHERE name = $name AND setting = $digest", {"name": _KEPT, "digest": digest}
     ):
         return 0
-    looked_up = (
-        [row for provider, model in names for row in _looked_up(provider, model, version)] if said.catalog else []
-    )
-    dirty = _replace(session, [*_own(config), *looked_up], now)
+    rows = _own(config)
+    if said.catalog:
+        rows += [row for name in names for row in _looked_up(name, version, config.ledger.billing_currency)]
+    dirty = _replace(session, rows, now)
     doubts.replace(session, said, names, now)
     session.do("INSERT OR REPLACE INTO book.setting VALUES ($name, $digest)", {"name": _KEPT, "digest": digest})
     return dirty
@@ -82,23 +87,30 @@ def _own(config: Config) -> list[Row]:
     rows: list[Row] = []
     for price in config.prices.rows:
         rank = ranks.setdefault((price.provider, price.model), len(ranks) + 1)
+        currency = _currency(price.currency, config.ledger.billing_currency)
         rows.append((
             like(price.provider), like(price.model), price.tier, price.above_input_tokens, *price.daily,
-            *(price.pico[kind] for kind in TOKEN_KINDS), _derivation(price.derived), price.currency, price.source, "measured",
-            rank, price.effective.start, price.effective.end, "",
+            *(price.pico[kind] for kind in TOKEN_KINDS), _derivation(price.derived), currency, price.source, "measured",
+            price.effective.start, price.effective.end, rank, "",
         ))  # fmt: skip
     return rows
 
 
-def _looked_up(provider: str, model: str, version: str) -> list[Row]:
+def _looked_up(name: Row, version: str, billing_currency: str) -> list[Row]:
+    provider, model = name
+    currency = _currency(catalog.CURRENCY, billing_currency)
     return [
         (
             provider.translate(_LITERAL), model.translate(_LITERAL), price.tier, price.above_input_tokens, *price.daily,
-            *(price.pico[kind] for kind in TOKEN_KINDS), _derivation(price.derived), catalog.CURRENCY, catalog.NAME, "modelled",
-            1_000_000, price.effective.start, price.effective.end, version,
+            *(price.pico[kind] for kind in TOKEN_KINDS), _derivation(price.derived), currency, catalog.NAME, "modelled",
+            price.effective.start, price.effective.end, RANK, version,
         )
         for price in catalog.prices(provider, model)
     ]  # fmt: skip
+
+
+def _currency(currency: str, billing_currency: str) -> str:
+    return "" if currency == billing_currency else currency
 
 
 def _derivation(derived: Mapping[str, str]) -> str:
@@ -107,40 +119,60 @@ def _derivation(derived: Mapping[str, str]) -> str:
 
 def _replace(session: Session, after: Sequence[Row], now: datetime) -> int:
     kept = session.rows(f"SELECT price_no, {', '.join(COLUMNS)} FROM book.price")
-    before = {row[1:-1]: (row[0], row[-1]) for row in kept}
-    wanted = {row[:-1]: row[-1] for row in after}
-    gone = [content for content in before if content not in wanted]
-    come = [content for content in wanted if content not in before]
-    newer = [before[row][0] for row in wanted if row in before and before[row][1] != wanted[row]]
-    if newer:
-        session.do(
-            "UPDATE book.price SET source_version = $version WHERE price_no IN (SELECT unnest($numbers::INTEGER[]))",
-            {"version": next(version for version in wanted.values() if version), "numbers": newer},
-        )
-    if not gone and not come:
-        return 0
+    before = {row[1:-2]: (row[0], *row[-2:]) for row in kept}
+    wanted = {row[:-2]: row[-2:] for row in after}
+    gone = [(*content, *place[1:]) for content, place in before.items() if content not in wanted]
+    come = [(*content, *place) for content, place in wanted.items() if content not in before]
+    ranks = sorted((before[content][1], place[0]) for content, place in wanted.items() if content in before)
+    moved = [] if all(one[1] <= next_[1] for one, next_ in pairwise(ranks)) else [*wanted]
+    _number(session, before, wanted, come)
+    changed = [*gone, *come, *((*content, *wanted[content]) for content in moved if content in before)]
+    return _mark(session, changed, gone, come, now) if changed else 0
+
+
+def _number(
+    session: Session, before: Mapping[Row, Row], wanted: Mapping[Row, tuple[int, str]], come: Sequence[Row]
+) -> None:
+    """Rows that are gone leave, those that come get new numbers, and the others stand where they stand now."""
     session.do(
         "DELETE FROM book.price WHERE price_no IN (SELECT unnest($numbers::INTEGER[]))",
-        {"numbers": [before[content][0] for content in gone]},
+        {"numbers": [place[0] for content, place in before.items() if content not in wanted]},
+    )
+    placed = [
+        {"price_no": place[0], "rank": wanted[content][0], "source_version": wanted[content][1]}
+        for content, place in before.items()
+        if content in wanted and place[1:] != wanted[content]
+    ]
+    session.do(
+        "UPDATE book.price AS price SET rank = now.item.rank, source_version = now.item.source_version "
+        "FROM (SELECT unnest(from_json($rows::JSON, $shape)) AS item) AS now WHERE price.price_no = now.item.price_no",
+        {
+            "rows": text(placed),
+            "shape": text([{"price_no": "INTEGER", "rank": "INTEGER", "source_version": "VARCHAR"}]),
+        },
     )
     columns = ", ".join(f"item.{column}" for column in COLUMNS)
     session.do(
         f"INSERT INTO book.price BY NAME SELECT nextval('book.price_no')::INTEGER AS price_no, {columns} "
         "FROM (SELECT unnest(from_json($rows::JSON, $shape)) AS item)",
-        {"rows": text(_objects([(*content, wanted[content]) for content in come])), "shape": _shape()},
+        {"rows": text(_objects(come)), "shape": _shape()},
     )
-    changed = {"rows": text(_objects([(*content, "") for content in (*gone, *come)])), "shape": _shape()}
+
+
+def _mark(session: Session, changed: Sequence[Row], gone: Sequence[Row], come: Sequence[Row], now: datetime) -> int:
+    """Mark what changed rows may price dirty, and remember the change. Returns: how many hours that are."""
+    values = {"rows": text(_objects(changed)), "shape": _shape()}
     count, first, last = session.row(
-        f"SELECT count(*), min(charge_period_start), max(charge_period_start) FROM ({_AFFECTED})", changed
+        f"SELECT count(*), min(charge_period_start), max(charge_period_start) FROM ({_AFFECTED})", values
     )
     session.do(
         f"INSERT INTO book.dirty_hour SELECT charge_period_start, $now FROM ({_AFFECTED}) ON CONFLICT DO NOTHING",
-        {**changed, "now": now},
+        {**values, "now": now},
     )
     session.do(
-        "INSERT INTO book.change VALUES ($now, 'book.price', $before, $after, $first, $last::TIMESTAMP + INTERVAL 1 HOUR)",
-        {"now": now, "before": text(_objects([(*content, before[content][1]) for content in gone])),
-         "after": text(_objects([(*content, wanted[content]) for content in come])), "first": first, "last": last},
+        "INSERT INTO book.change VALUES ($now, 'book.price', $before, $after, $first, $last)",
+        {"now": now, "before": text(_objects(gone)), "after": text(_objects(come)), "first": first,
+         "last": last + HOUR if last else None},
     )  # fmt: skip
     return int(count)
 

@@ -127,3 +127,13 @@ SELECT
 FROM metering.origin_charge_hourly
 WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
     AND pool_no = 0 AND effective_cost_nano <> 0
+UNION ALL BY NAME
+SELECT
+    charge_period_start, pool_no, 0 AS deployment_no, 'self' AS provider, 0 AS model_no, 0 AS caller_no, '' AS tier,
+    'idle'::metering.cost_kind AS cost_kind, cause, ''::metering.token_kind AS token_kind, NULL::BIGINT AS consumed_tokens,
+    SUM(effective_cost_nano)::BIGINT AS effective_cost_nano, 'inventory/1' AS allocation_method,
+    'measured'::metering.confidence AS confidence
+FROM metering.origin_charge_hourly
+WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
+    AND cause <> '' AND effective_cost_nano <> 0
+GROUP BY charge_period_start, pool_no, cause

@@ -1,7 +1,6 @@
 -- step:   metering.external_usage_hourly
 -- grain:  charge_period_start, provider, model_no, caller_no, tier, token_kind, cause
--- reads:  raw.usage_event, metering.series_place, metering.observed_event, book.model, book.price, book.price_tier, book.fx,
---         book.setting
+-- reads:  raw.usage_event, metering.series_place, metering.observed_event, book.model, book.price, book.price_tier, book.fx
 -- params: period_start, period_end
 -- why:    which price a request has depends on its model, its tier, when it was and how long its prompt: settled once for each
 --         stretch of time and prompt length, so that the pass over the events only adds tokens; money is rounded once a line
@@ -79,11 +78,10 @@ chosen AS (
 ),
 term AS (
     SELECT
-        chosen.*, CASE WHEN price.currency <> billing.setting THEN price.currency ELSE '' END AS currency,
-        CASE WHEN price.currency = billing.setting THEN 1000000000 ELSE fx.fx_nano END AS fx_nano
+        chosen.*, COALESCE(price.currency, '') AS currency,
+        CASE WHEN price.currency = '' THEN 1000000000 ELSE fx.fx_nano END AS fx_nano
     FROM chosen
     LEFT JOIN book.price AS price USING (price_no)
-    LEFT JOIN book.setting AS billing ON billing.name = 'billing_currency'
     LEFT JOIN book.fx AS fx  -- NULL: needed by nobody, or missing
         ON fx.currency = price.currency AND fx.effective_from <= chosen.slot_start AND fx.effective_to > chosen.slot_start
 ),
@@ -111,13 +109,13 @@ usage AS (
 ),
 part AS (
     SELECT
-        charge_period_start, place_no, currency, fx_nano, price_no, of_other_tier,
+        charge_period_start, place_no, usage.currency, fx_nano, price_no, of_other_tier,
         unnest(['uncached_input', 'cache_read', 'cache_write', 'output', 'reasoning']::metering.token_kind[]) AS token_kind,
         unnest([uncached_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens]) AS tokens,
         unnest([uncached_input_pico, cache_read_pico, cache_write_pico, output_pico, reasoning_pico]) AS pico,
         rtrim(source || ' ' || source_version) AS evidence, price.confidence
     FROM usage
-    LEFT JOIN (SELECT * EXCLUDE (currency) FROM book.price) AS price USING (price_no)  -- NULL: no price
+    LEFT JOIN book.price AS price USING (price_no)  -- NULL: no price
 ),
 line AS (
     SELECT

@@ -31,6 +31,7 @@ COMMENT ON COLUMN book.price.above_input_tokens IS 'the row prices whole request
 COMMENT ON COLUMN book.price.daily_from_us IS 'microseconds into the UTC day, [from, to); from >= to goes over midnight; 0 and 86400000000 are all day';
 COMMENT ON COLUMN book.price.output_pico IS '1e-12 of the currency per token, as in every kind; NULL: this row has no price for the kind, and none is made up';
 COMMENT ON COLUMN book.price.derivation IS 'kinds whose price the list takes from another kind, as `reasoning=output`';
+COMMENT ON COLUMN book.price.currency IS 'empty for the billing currency';
 COMMENT ON COLUMN book.price.source IS 'override | the name of a price file | genai-prices';
 COMMENT ON COLUMN book.price.source_version IS 'of the catalog; empty for our own';
 
@@ -113,5 +114,3 @@ COMMENT ON VIEW export.prices IS 'price rows of every external model the ledger 
 
 CREATE VIEW export.price_doubts AS SELECT * FROM book.price_doubt;
 COMMENT ON VIEW export.price_doubts IS 'where two catalogs disagree about a price now in force';
-
-CREATE TABLE IF NOT EXISTS book.fx (currency VARCHAR NOT NULL, fx_nano BIGINT NOT NULL, effective_from TIMESTAMP NOT NULL, effective_to TIMESTAMP NOT NULL);

@@ -156,9 +156,10 @@ class Facts:
 EMPTIED = (
     "raw.usage_event", "raw.series", "raw.source", "raw.gpu_sample", "raw.gpu_series", "raw.gpu_device", "raw.dirty_hour",
     "raw.engine", "raw.engine_series", "raw.engine_sample", "metering.engine_usage_hourly", "metering.reconciliation_hourly",
-    "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.shared_cost", "book.policy",
+    "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.fx", "book.discount",
+    "book.commitment", "book.coverage", "book.savings", "book.asset", "book.credit", "book.shared_cost", "book.policy",
     "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.series_place", "metering.placed_usage_hourly",
-    "metering.observed_event", "metering.observed_usage_hourly", "metering.external_usage_hourly", "book.price", "book.fx",
+    "metering.observed_event", "metering.observed_usage_hourly", "metering.external_usage_hourly", "book.price",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
     "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
 )  # fmt: skip
@@ -187,7 +188,11 @@ def load(session: Session, facts: Facts) -> None:
         _insert(
             session, "book.deployment_model", [[deployment_no[d.id], model_no[model], *_dates(d)] for model in d.models]
         )
-    _insert(session, "book.rate", [[pool_no[r.pool], r.component, r.nano, *_dates(r)] for r in facts.rates])
+    _insert(
+        session,
+        "book.rate (pool_no, component, price_nano, list_nano, effective_from, effective_to)",
+        [[pool_no[r.pool], r.component, r.nano, r.nano, *_dates(r)] for r in facts.rates],
+    )
     _insert(session, "book.shared_cost", [[s.id, s.nano, "proportional", *_dates(s)] for s in facts.shared])
     _insert(session, "book.model_alias", [[a.alias, model_no[a.model], *_dates(a)] for a in facts.aliases])
     policy = [1, "weights", "separate", "month", facts.min_coverage_ppm, facts.hold, facts.weight_scale]

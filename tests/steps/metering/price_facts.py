@@ -27,7 +27,7 @@ class Price:
     tier: str = ""
     above: int = 0
     daily: tuple[int, int] = (0, DAY)
-    currency: str = "USD"
+    currency: str = ""
     confidence: str = "measured"
     source: str = "override"
     version: str = ""
@@ -47,8 +47,7 @@ class Fx:
 
 
 def write(session: Session, prices: Iterable[Price], fx: Iterable[Fx]) -> None:
-    """Put prices and rates in the book of a ledger in dollars; patterns are names here."""
-    session.do("INSERT OR REPLACE INTO book.setting VALUES ('billing_currency', 'USD')")
+    """Put prices and rates in the book; patterns are names here, but where a test writes one."""
     for number, price in enumerate(prices, 1):
         pico = [dict(price.pico).get(kind) for kind in KINDS]
         row = [
@@ -98,7 +97,7 @@ def _price(e: Event, kind: str, prices: Sequence[Price], fx: Sequence[Fx]) -> tu
     pico = dict(chosen.pico).get(kind)
     if pico is None:
         return "no_kind", nothing
-    if chosen.currency == "USD":
+    if not chosen.currency:
         return "", Fraction(pico)
     rates = [rate.nano for rate in fx if rate.currency == chosen.currency and rate.start <= e.at < rate.end]
     return ("", Fraction(pico * rates[0], 10**9)) if rates else ("no_fx", nothing)

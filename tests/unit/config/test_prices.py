@@ -37,7 +37,13 @@ def test_a_row_is_exact_and_makes_nothing_up(loaded: Loaded) -> None:
     """A price per million tokens has six decimals more per token; kinds that are left out have none."""
     (price,) = loaded(overrides(row('input = "0.000001", output = 2.5, cache_read = "100000"'))).prices.rows
 
-    assert price.pico == {"uncached_input": 1, "cache_read": 10**11, "cache_write": None, "output": 2_500_000, "reasoning": None}
+    assert price.pico == {
+        "uncached_input": 1,
+        "cache_read": 10**11,
+        "cache_write": None,
+        "output": 2_500_000,
+        "reasoning": None,
+    }
     assert (price.tier, price.above_input_tokens, price.daily, price.currency, price.source) == (
         "", 0, (0, DAY_US), "USD", "override",
     )  # fmt: skip
@@ -73,7 +79,9 @@ def test_a_row_may_be_for_a_part(loaded: Loaded) -> None:
 def test_files_come_behind_the_config(loaded: Loaded, tmp_path: Path) -> None:
     """A line has the words of a row; empty cells are left out."""
     (tmp_path / "prices.csv").write_text(
-        HEADER + "\nopenai,m,,200000,,2,,,8,output,,2026-10-01T00:00:00Z,\nazure,n*,batch,,08:00-20:00,1,input,,,,EUR,,\n", "utf-8"
+        HEADER
+        + "\nopenai,m,,200000,,2,,,8,output,,2026-10-01T00:00:00Z,\nazure,n*,batch,,08:00-20:00,1,input,,,,EUR,,\n",
+        "utf-8",
     )
     config = loaded(overrides(row()) + 'files = ["prices.csv"]\n')
     _, first, second = config.prices.rows
@@ -139,7 +147,9 @@ def test_one_price_at_a_time(problems: Problems, loaded: Loaded) -> None:
     (problem,) = problems(overrides(row(), row('input = "2", effective_from = 2026-10-01T00:00:00Z')))
     assert "overrides[1]: prices openai m twice" in problem
     assert "overrides[0] does so always" in problem
-    (problem,) = problems(overrides(row('input = "1", daily = "22:00-02:00"'), row('input = "2", daily = "01:00-03:00"')))
+    (problem,) = problems(
+        overrides(row('input = "1", daily = "22:00-02:00"'), row('input = "2", daily = "01:00-03:00"'))
+    )
     assert "overrides[1]" in problem
 
     fine = overrides(
