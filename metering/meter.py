@@ -19,7 +19,7 @@ from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.step import audit, run
 from metering.gaps import gaps
 from metering.hours import due
-from metering.steps import AUDITS, EXTERNAL, OBSERVED, OF_ENGINES, OVER_EVENTS, RECONCILIATION, STEPS
+from metering.steps import AUDITS, EXTERNAL, OBSERVED, OF_ENGINES, ONLY_WITH, OVER_EVENTS, RECONCILIATION, STEPS
 
 _INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"
 _HOURS = "unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR))"
@@ -120,30 +120,27 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
 
 
 def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Clock) -> None:
-    """Run the steps of a span: those over events for one piece of it after another, those of engines where any tells."""
-    engines_tell = session.value(_ENGINES_TELL, {"period_start": period.start, "period_end": period.end})
+    """Run the steps of a span: those over events for one piece of it after another, none that would have no row."""
+    window = {"period_start": period.start, "period_end": period.end}
+    empty = set() if session.value(_ENGINES_TELL, window) else set(OF_ENGINES)
+    empty |= {name for name, table in ONLY_WITH.items() if not session.value(f"SELECT EXISTS (FROM {table})")}
     for over_events, steps in groupby(STEPS, key=lambda step: step.name in OVER_EVENTS):
         together = tuple(steps)
         if over_events:
             observed = [step for step in together if step.name == OBSERVED]
             if not session.value(_OTHERS_SERVE):
                 together = tuple(step for step in together if step.name != EXTERNAL)
-                _clear(session, EXTERNAL, period)
+                session.do(f"DELETE FROM {EXTERNAL} {_INSIDE}", window)
             for piece in _pieces(period):
                 run(session, together, piece, policy, clock)
             continue
         for step in together:
-            if step.name in OF_ENGINES and not engines_tell:
-                _clear(session, step.name, period)
+            if step.name in empty:
+                session.do(f"DELETE FROM {step.name} {_INSIDE}", window)
                 continue
             if step.name == RECONCILIATION:
                 run(session, observed, Period(period.start, period.end + RUNS_AT_MOST), policy, clock)
             run(session, [step], period, policy, clock)
-
-
-def _clear(session: Session, table: str, period: Period) -> None:
-    """Leave no row of a span in a table whose step has none for it."""
-    session.do(f"DELETE FROM {table} {_INSIDE}", {"period_start": period.start, "period_end": period.end})
 
 
 def _pieces(period: Period) -> Iterator[Period]:

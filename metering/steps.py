@@ -21,6 +21,14 @@ OVER_EVENTS: Final = (OBSERVED, "metering.placed_usage_hourly", "metering.observ
 OF_ENGINES: Final = frozenset({"metering.engine_usage_hourly", RECONCILIATION})
 """The steps that have no row for an hour of which no engine tells: most ledgers never need them."""
 
+ONLY_WITH: Final = {
+    "metering.commitment_hourly": "book.commitment",
+    "metering.asset_hourly": "book.asset",
+    "metering.credit_pool_hourly": "book.credit",
+    "metering.credit_hourly": "book.credit",
+}
+"""Step -> the table without rows of which it has none either."""
+
 _ORDER: Final = (
     "metering.engine_usage_hourly",
     "metering.series_place",
@@ -28,6 +36,10 @@ _ORDER: Final = (
     RECONCILIATION,
     "metering.price_segment",
     "metering.card_charge_hourly",
+    "metering.commitment_hourly",
+    "metering.asset_hourly",
+    "metering.credit_pool_hourly",
+    "metering.credit_hourly",
     "metering.origin_charge_hourly",
     "metering.gpu_activity_hourly",
     "metering.deployment_cost_hourly",

@@ -14,9 +14,14 @@ WITH charge_hour AS (
     FROM (SELECT unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR)) AS charge_period_start)
 ),
 price AS (
-    SELECT DISTINCT price_no, pool_no, component, evidence, currency, measure, unit IN ('month', 'year') AS of_calendar, price_nano,
-        divisor, paid_e8, fx_nano
+    SELECT
+        price_no, ANY_VALUE(pool_no) AS pool_no, ANY_VALUE(component) AS component, ANY_VALUE(evidence) AS evidence,
+        ANY_VALUE(currency) AS currency, ANY_VALUE(measure) AS measure, ANY_VALUE(unit) IN ('month', 'year') AS of_calendar,
+        ANY_VALUE(price_nano) AS price_nano, ANY_VALUE(divisor) AS divisor, ANY_VALUE(paid_e8) AS paid_e8, ANY_VALUE(fx_nano) AS fx_nano,
+        DENSE_RANK() OVER (
+            ORDER BY ANY_VALUE(pool_no), ANY_VALUE(component), ANY_VALUE(evidence), ANY_VALUE(currency))::INTEGER AS charge_no
     FROM metering.price_segment
+    GROUP BY price_no
 ),
 piece AS (
     SELECT
@@ -36,12 +41,13 @@ spent AS (  -- divisor x GPU-microseconds; of a month or year its part in nano x
     FROM piece
     GROUP BY charge_period_start, price_no
 ),
+amount AS (SELECT DISTINCT price_no, gpu_us, spent FROM spent),  -- most hours are alike
 costed AS (  -- nano x microseconds, and what is over divisor of one of them
     SELECT
-        charge_period_start, price.*, gpu_us + CASE WHEN divisor > 1 THEN spent // divisor ELSE 0 END AS paid_us,
+        amount.*, price.* EXCLUDE (price_no, price_nano), CASE WHEN of_calendar THEN gpu_us ELSE spent // divisor END AS paid_us,
         CASE WHEN of_calendar THEN spent ELSE spent // divisor * price_nano + spent % divisor * price_nano // divisor END AS nano_us,
         CASE WHEN of_calendar THEN 0 ELSE spent % divisor * price_nano % divisor END AS over_divisor
-    FROM spent
+    FROM amount
     JOIN price USING (price_no)
 ),
 contracted AS (
@@ -52,25 +58,31 @@ contracted AS (
 ),
 exchanged AS (
     SELECT
-        contracted.*, e8 // 100000000 * fx_nano // 1000000000 AS whole,
+        price_no, gpu_us, spent, charge_no, measure, divisor, paid_us, e8 // 100000000 * fx_nano // 1000000000 AS whole,
         e8 // 100000000 * fx_nano % 1000000000 * 360000000000000000 + e8 % 100000000 * fx_nano * 3600000000 + rest_us * paid_e8 * fx_nano
             + over_e8 * fx_nano + over_rest * fx_nano // divisor AS part,
         over_rest * fx_nano % divisor AS over_part
     FROM contracted
 ),
-plan_sum AS (  -- what is over the price of one savings plan adds up by itself
-    SELECT
-        charge_period_start, pool_no, component, evidence, currency, measure, SUM(paid_us) AS paid_us, SUM(whole) AS whole,
-        SUM(part) + SUM(over_part) // divisor AS part
-    FROM exchanged
-    GROUP BY charge_period_start, pool_no, component, evidence, currency, measure, divisor
+hourly AS (
+    SELECT charge_period_start, charge_no, measure, divisor, paid_us, whole, part, over_part
+    FROM spent
+    JOIN exchanged USING (price_no, gpu_us, spent)
+),
+added AS (  -- what is over the price of one savings plan adds up by itself
+    SELECT charge_period_start, charge_no, measure, paid_us, whole, part FROM hourly WHERE over_part = 0
+    UNION ALL
+    SELECT charge_period_start, charge_no, measure, SUM(paid_us), SUM(whole), SUM(part) + SUM(over_part) // divisor
+    FROM hourly
+    WHERE over_part > 0
+    GROUP BY charge_period_start, charge_no, measure, divisor
 ),
 summed AS (
     SELECT
-        charge_period_start, pool_no, component, evidence, currency, measure, SUM(paid_us) AS paid_us,
+        charge_period_start, charge_no, measure, SUM(paid_us) AS paid_us,
         SUM(whole) + SUM(part) // 360000000000000000000000000 AS whole, SUM(part) % 360000000000000000000000000 AS part
-    FROM plan_sum
-    GROUP BY charge_period_start, pool_no, component, evidence, currency, measure
+    FROM added
+    GROUP BY charge_period_start, charge_no, measure
 ),
 rounded AS (
     SELECT
@@ -79,12 +91,19 @@ rounded AS (
             WHEN part = 180000000000000000000000000 THEN whole % 2  -- a tie goes to the even one
             ELSE 0 END)::BIGINT AS nano
     FROM summed
-)
+),
+charge AS (SELECT DISTINCT charge_no, pool_no, component, evidence, currency FROM price)
 SELECT
-    charge_period_start, pool_no, component, evidence, currency, MAX(paid_us)::HUGEINT AS paid_us,
-    MAX(nano) FILTER (measure = 'effective') AS effective_cost_nano,
-    MAX(nano) FILTER (measure = 'list')      AS list_cost_nano,
-    MAX(nano) FILTER (measure = 'currency')  AS cost_in_currency_nano
-FROM rounded
-GROUP BY charge_period_start, pool_no, component, evidence, currency
-HAVING MAX(paid_us) > 0 OR MAX(nano) > 0
+    charge_period_start, pool_no, component, evidence, currency, paid_us::HUGEINT AS paid_us, effective_cost_nano, list_cost_nano,
+    cost_in_currency_nano
+FROM (
+    SELECT
+        charge_period_start, charge_no, COALESCE(MAX(paid_us) FILTER (measure = 'effective'), MAX(paid_us)) AS paid_us,
+        MAX(nano) FILTER (measure = 'effective') AS effective_cost_nano,
+        MAX(nano) FILTER (measure = 'list')      AS list_cost_nano,
+        MAX(nano) FILTER (measure = 'currency')  AS cost_in_currency_nano
+    FROM rounded
+    GROUP BY charge_period_start, charge_no
+    HAVING MAX(paid_us) > 0 OR MAX(nano) > 0
+)
+JOIN charge USING (charge_no)

@@ -160,6 +160,8 @@ EMPTIED = (
     "book.commitment", "book.coverage", "book.savings", "book.asset", "book.credit", "book.shared_cost", "book.policy",
     "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.series_place", "metering.placed_usage_hourly",
     "metering.observed_event", "metering.observed_usage_hourly", "metering.external_usage_hourly", "book.price",
+    "metering.price_segment", "metering.card_charge_hourly", "metering.commitment_hourly", "metering.asset_hourly",
+    "metering.credit_pool_hourly", "metering.credit_hourly",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
     "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
 )  # fmt: skip
