@@ -76,61 +76,81 @@ chosen AS (
             ELSE slot.day_us >= listed.daily_from_us OR slot.day_us < listed.daily_to_us END
     GROUP BY slot.offer_no, slot.charge_period_start, slot.slot_start, slot.slot_end, band.above, band.until
 ),
-term AS (
+term AS (  -- numbered by what they come to, so that the events are grouped by small numbers
     SELECT
         chosen.*, COALESCE(price.currency, '') AS currency,
-        CASE WHEN price.currency = '' THEN 1000000000 ELSE fx.fx_nano END AS fx_nano
+        CASE WHEN price.currency = '' THEN 1000000000 ELSE fx.fx_nano END AS fx_nano,
+        DENSE_RANK() OVER (ORDER BY chosen.price_no, chosen.of_other_tier, fx.fx_nano)::INTEGER AS term_no
     FROM chosen
     LEFT JOIN book.price AS price USING (price_no)
     LEFT JOIN book.fx AS fx  -- NULL: needed by nobody, or missing
         ON fx.currency = price.currency AND fx.effective_from <= chosen.slot_start AND fx.effective_to > chosen.slot_start
 ),
+seat AS (
+    SELECT series.series_no, series.effective_from, series.effective_to, series.place_no, offer.offer_no
+    FROM metering.series_place AS series
+    JOIN offer ON offer.provider = series.provider AND offer.model_no = series.model_no AND offer.tier = series.tier
+),
 usage AS (
     SELECT
-        date_trunc('hour', event.occurred_at) AS charge_period_start,
-        place.place_no, term.price_no, term.of_other_tier, term.currency, term.fx_nano,
+        term.charge_period_start, seat.place_no, term.term_no,
         SUM(event.uncached_input_tokens) AS uncached_input_tokens, SUM(event.cache_read_tokens) AS cache_read_tokens,
         SUM(event.cache_write_tokens) AS cache_write_tokens, SUM(event.output_tokens) AS output_tokens,
         SUM(event.reasoning_tokens) AS reasoning_tokens
     FROM raw.usage_event AS event
-    JOIN metering.series_place AS series
-        ON series.series_no = event.series_no
-        AND event.occurred_at >= series.effective_from AND event.occurred_at < series.effective_to
-    JOIN place ON place.place_no = series.place_no
-    JOIN offer ON offer.provider = place.provider AND offer.model_no = place.model_no AND offer.tier = place.tier
+    JOIN seat
+        ON seat.series_no = event.series_no
+        AND event.occurred_at >= seat.effective_from AND event.occurred_at < seat.effective_to
     JOIN term
-        ON term.offer_no = offer.offer_no AND term.charge_period_start = date_trunc('hour', event.occurred_at)
+        ON term.offer_no = seat.offer_no AND term.charge_period_start = date_trunc('hour', event.occurred_at)
         AND event.occurred_at >= term.slot_start AND event.occurred_at < term.slot_end
         AND event.uncached_input_tokens + event.cache_read_tokens + event.cache_write_tokens > term.above
         AND event.uncached_input_tokens + event.cache_read_tokens + event.cache_write_tokens <= term.until
     ANTI JOIN metering.observed_event AS observed ON observed.event_row = event.rowid
     WHERE event.occurred_at >= $period_start::TIMESTAMP AND event.occurred_at < $period_end::TIMESTAMP
-    GROUP BY ALL
+    GROUP BY term.charge_period_start, seat.place_no, term.term_no
+),
+witness AS (
+    SELECT evidence, 1::BIGINT << (ROW_NUMBER() OVER (ORDER BY evidence) - 1) AS bit
+    FROM (SELECT DISTINCT rtrim(source || ' ' || source_version) AS evidence FROM listed)
+),
+tariff AS (  -- what a token of each kind costs by each of the terms
+    SELECT
+        term_no, currency, fx_nano, bit, price.confidence, CASE WHEN of_other_tier THEN 'no_tier' ELSE 'no_price' END AS unlisted,
+        price_no IS NOT NULL AS is_listed,
+        unnest(['uncached_input', 'cache_read', 'cache_write', 'output', 'reasoning']::metering.token_kind[])    AS token_kind,
+        unnest([uncached_input_pico, cache_read_pico, cache_write_pico, output_pico, reasoning_pico])::HUGEINT  AS pico
+    FROM (SELECT DISTINCT term_no, price_no, of_other_tier, currency, fx_nano FROM term)
+    LEFT JOIN (SELECT * EXCLUDE (currency) FROM book.price) AS price USING (price_no)  -- NULL: no price
+    LEFT JOIN witness ON witness.evidence = rtrim(source || ' ' || source_version)
 ),
 part AS (
     SELECT
-        charge_period_start, place_no, usage.currency, fx_nano, price_no, of_other_tier,
-        unnest(['uncached_input', 'cache_read', 'cache_write', 'output', 'reasoning']::metering.token_kind[]) AS token_kind,
-        unnest([uncached_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens]) AS tokens,
-        unnest([uncached_input_pico, cache_read_pico, cache_write_pico, output_pico, reasoning_pico]) AS pico,
-        rtrim(source || ' ' || source_version) AS evidence, price.confidence
+        usage.charge_period_start, usage.place_no, tariff.*,
+        CASE tariff.token_kind WHEN 'uncached_input' THEN uncached_input_tokens WHEN 'cache_read' THEN cache_read_tokens
+            WHEN 'cache_write' THEN cache_write_tokens WHEN 'output' THEN output_tokens ELSE reasoning_tokens END AS tokens,
+        CASE WHEN NOT is_listed THEN unlisted WHEN pico IS NULL THEN 'no_kind' WHEN fx_nano IS NULL THEN 'no_fx' ELSE '' END AS cause
     FROM usage
-    LEFT JOIN book.price AS price USING (price_no)  -- NULL: no price
+    JOIN tariff USING (term_no)
 ),
 line AS (
     SELECT
-        charge_period_start, place_no, token_kind,
-        CASE WHEN price_no IS NULL THEN CASE WHEN of_other_tier THEN 'no_tier' ELSE 'no_price' END
-            WHEN pico IS NULL THEN 'no_kind' WHEN fx_nano IS NULL THEN 'no_fx' ELSE '' END AS cause,
-        SUM(tokens)::BIGINT                               AS consumed_tokens,
-        SUM(tokens::HUGEINT * pico * fx_nano)::HUGEINT    AS zepto,
+        charge_period_start, place_no, token_kind, cause,
+        SUM(tokens)::BIGINT                          AS consumed_tokens,
+        SUM(tokens * pico * fx_nano)::HUGEINT        AS zepto,
+        SUM(tokens * pico)::HUGEINT                  AS pico_in_currency,
         CASE WHEN MIN(currency) = MAX(currency) THEN MIN(currency) ELSE '' END AS currency,
-        SUM(tokens::HUGEINT * pico)::HUGEINT              AS pico_in_currency,
-        string_agg(DISTINCT evidence, ', ' ORDER BY evidence) AS price_evidence,
-        MAX(confidence)                                   AS confidence  -- modelled comes after measured: the weakest tells
+        bit_or(bit)                                  AS bits,
+        MAX(confidence)                              AS confidence  -- modelled comes after measured: the weakest tells
     FROM part
     WHERE tokens > 0
     GROUP BY charge_period_start, place_no, token_kind, cause
+),
+testimony AS (
+    SELECT bits, string_agg(evidence, ', ' ORDER BY evidence) AS price_evidence
+    FROM (SELECT DISTINCT bits FROM line)
+    JOIN witness ON bits & bit <> 0
+    GROUP BY bits
 )
 SELECT
     line.charge_period_start, place.provider, place.model_no, place.caller_no, place.tier, line.token_kind, line.cause,
@@ -147,3 +167,4 @@ SELECT
     CASE WHEN cause = '' THEN line.confidence ELSE '' END::metering.confidence AS confidence
 FROM line
 JOIN place USING (place_no)
+LEFT JOIN testimony USING (bits)  -- NULL: no price
