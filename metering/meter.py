@@ -19,7 +19,7 @@ from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.step import audit, run
 from metering.gaps import gaps
 from metering.hours import due
-from metering.steps import AUDITS, OBSERVED, OF_ENGINES, ONLY_WITH, OVER_EVENTS, RECONCILIATION, STEPS
+from metering.steps import AUDITS, EXTERNAL, OBSERVED, OF_ENGINES, ONLY_WITH, OVER_EVENTS, RECONCILIATION, STEPS
 
 _INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"
 _HOURS = "unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR))"
@@ -33,9 +33,8 @@ SELECT EXISTS (
 )
 """
 
-_ENERGY_IS_PRICED = """
-SELECT EXISTS (SELECT 1 FROM book.energy_rate WHERE effective_from < $period_end::TIMESTAMP AND effective_to > $period_start::TIMESTAMP)
-"""
+# Settled by the step before the pass over the events: whether anybody but our own fleet served in the span.
+_OTHERS_SERVE = "SELECT EXISTS (SELECT 1 FROM metering.series_place WHERE provider <> 'self')"
 
 OVER_EVENTS_MAX = timedelta(days=5)
 """A month of events is added a quarter faster in parts of one to five days than at once; shorter ones gain nothing."""
@@ -130,6 +129,9 @@ def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Cl
         together = tuple(steps)
         if over_events:
             observed = [step for step in together if step.name == OBSERVED]
+            if not session.value(_OTHERS_SERVE):
+                together = tuple(step for step in together if step.name != EXTERNAL)
+                session.do(f"DELETE FROM {EXTERNAL} {_INSIDE}", window)
             for piece in _pieces(period):
                 run(session, together, piece, policy, clock)
             continue
@@ -154,7 +156,8 @@ def _pieces(period: Period) -> Iterator[Period]:
 def _policy(session: Session) -> dict[str, int]:
     """The policy in force, as parameters of the steps."""
     found = session.rows(
-        "SELECT policy_version, sample_hold_us, context_weight > 0 FROM book.policy ORDER BY policy_version DESC LIMIT 1"
+        "SELECT policy_version, sample_hold_us, context_weight > 0 OR EXISTS (FROM metering.phase_coefficient WHERE context_as > 0) "
+        "FROM book.policy ORDER BY policy_version DESC LIMIT 1"
     )
     if not found:
         msg = "the ledger knows no policy yet, so nothing can be metered; sync a config into it first."

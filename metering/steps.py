@@ -12,7 +12,10 @@ OBSERVED: Final = "metering.observed_event"
 RECONCILIATION: Final = "metering.reconciliation_hourly"
 """It reads the requests that ran in the span, also where they ended up to a day later."""
 
-OVER_EVENTS: Final = (OBSERVED, "metering.placed_usage_hourly", "metering.observed_usage_hourly")
+EXTERNAL: Final = "metering.external_usage_hourly"
+"""It has no row where only our own fleet served: most ledgers' events are then passed over once, not twice."""
+
+OVER_EVENTS: Final = (OBSERVED, "metering.placed_usage_hourly", "metering.observed_usage_hourly", EXTERNAL)
 """The steps that read the events, one after another for each piece of a span: only their input grows with the traffic."""
 
 OF_ENGINES: Final = frozenset(

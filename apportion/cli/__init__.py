@@ -27,6 +27,7 @@ COMMANDS = {
     "rates": "public GPU prices with their sources, and rows of the rate card from a cloud's price file",
     "inventory": "GPUs of each pool against those that telemetry or Kubernetes shows, with the rows to write",
     "reconcile": "tokens in request logs against what the engines counted, and why they differ",
+    "prices": "token prices in force for the external models seen, and where price lists disagree",
     "status": "how far the figures reach, what was rejected, whether the money adds up",
     "serve": "collect from every source, meter on a schedule, answer /metrics, until SIGTERM",
     "relay": "take in what senders push, keep it on disk, deliver it until accepted",
@@ -147,6 +148,11 @@ def _rates(parser: argparse.ArgumentParser) -> None:
     catalog_options.rates(parser, lambda task: _shared(task, top=False))
 
 
+def _prices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=["list", "check"], help="the prices in force, or what is doubtful about them")
+    parser.add_argument("--at", metavar="T", help="in force then, such as 2026-10-01T00:00Z (default: at the last run)")
+
+
 def _status(_: argparse.ArgumentParser) -> None:
     return
 
@@ -196,6 +202,7 @@ _OPTIONS = {
     "rates": _rates,
     "inventory": catalog_options.inventory,
     "reconcile": _reconcile,
+    "prices": _prices,
     "status": _status,
     "serve": _serve,
     "relay": _relay,

@@ -19,7 +19,7 @@ from apportion.domain.effective import gaps, in_force
 from apportion.domain.money import NANO_MAX
 from apportion.domain.ownership import financing
 from apportion.domain.period import Period
-from apportion.domain.prices import Price, holes
+from apportion.domain.prices import ACCELERATOR, Price, holes
 
 _PER_HOUR = {"gpu_hour": 1, "gpu_second": 3600, "month": 0, "year": 0}
 """What an hour of one GPU costs of a price; months and years do not grow with GPUs."""
@@ -37,7 +37,7 @@ class _Priced:
 def check(fleet: Fleet, costs: PlacedCosts, billing_currency: str, problems: Problems) -> None:
     """Note everything that single rows cannot show."""
     _known(fleet, costs, problems)
-    _disjoint(costs, problems)
+    _disjoint(fleet, costs, problems)
     _exchanged(costs, billing_currency, problems)
     _priced(fleet, costs, billing_currency, problems)
     _bounded(fleet, costs, problems)
@@ -54,7 +54,7 @@ def _known(fleet: Fleet, costs: PlacedCosts, problems: Problems) -> None:
         known_pool(fleet, asset.item.pool, f"{asset.where}.pool", problems)
 
 
-def _disjoint(costs: PlacedCosts, problems: Problems) -> None:
+def _disjoint(fleet: Fleet, costs: PlacedCosts, problems: Problems) -> None:
     end_it = "set effective_to on the earlier"
     apart(costs.fx, lambda row: ("exchange rate of", row.currency), end_it, problems)
     discounts = [
@@ -70,6 +70,14 @@ def _disjoint(costs: PlacedCosts, problems: Problems) -> None:
         if row.item.kind == "savings"
         for pool in row.item.pools
     ]
+    for row in fleet.rates:
+        for plan in plans if row.item.component == ACCELERATOR and not _PER_HOUR[row.item.unit] else ():
+            if plan.item.pool == row.item.pool and plan.item.effective.overlaps(row.item.effective):
+                problems.error(
+                    plan.where,
+                    f"what the plan leaves of pool {row.item.pool!r} is paid by the GPU-hour, and {row.where} has a price per "
+                    f"{row.item.unit}; write that as per_gpu_hour, or take the pool out of the plan",
+                )
     apart(plans, lambda row: (row.what, row.pool), "name each pool in one of them, or write one with the sum", problems)
     ids = [("commitment", row.item.id, row.where) for row in costs.commitments]
     ids += [("asset", row.item.id, row.where) for row in costs.assets]

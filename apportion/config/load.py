@@ -21,6 +21,7 @@ from apportion.config import (
     phases_checks,
     placement_checks,
     policy_reading,
+    prices_reading,
     services_reading,
     source_checks,
     sources_reading,
@@ -50,6 +51,7 @@ def load(path: Path) -> Config:
     prometheus = services_reading.prometheus(root.table("prometheus"))
     schedule = services_reading.schedule(root.table("schedule"), beside)
     budgets = services_reading.budgets(root.table("budgets"))
+    prices = prices_reading.read(root.table("prices"), beside, ledger.billing_currency)
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
     costs_checks.check(fleet, costs, ledger.billing_currency, problems)
@@ -71,6 +73,7 @@ def load(path: Path) -> Config:
         prometheus=prometheus,
         schedule=schedule,
         budgets_nano=budgets,
+        prices=prices,
         warnings=tuple(problems.warnings),
         pools=tuple(row.item for row in fleet.pools),
         deployments=tuple(row.item for row in fleet.deployments),

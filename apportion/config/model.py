@@ -19,6 +19,7 @@ from apportion.config.models import Model
 from apportion.config.phases import PhaseSplit
 from apportion.config.plain import fields
 from apportion.config.policy import Policy
+from apportion.config.prices import Prices
 from apportion.config.services import Http, LedgerConfig, Prometheus, Schedule
 from apportion.config.sources import Source
 
@@ -47,6 +48,7 @@ class Config:
         prometheus: bounds of metrics.
         schedule: of `serve`.
         budgets_nano: team -> amount per month, in 1e-9 of the billing currency.
+        prices: of external providers.
         warnings: sentences about what works but hardly as meant.
     """
 
@@ -69,6 +71,7 @@ class Config:
     prometheus: Prometheus
     schedule: Schedule
     budgets_nano: Mapping[str, int]
+    prices: Prices
     warnings: tuple[str, ...] = field(compare=False)
 
     @property

@@ -6,6 +6,8 @@ import calendar
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
+from apportion.domain.period import FOREVER
+
 DIGITS = 50
 
 
@@ -27,7 +29,12 @@ def financing(capex: int, residual: int, months: int, annual_rate: Decimal) -> i
 
 
 def months_after(start: datetime, months: int) -> datetime:
-    """The same day and time so many calendar months later; the last day of a month that is too short for it."""
+    """The same day and time so many calendar months later; the last day of a month that is too short for it.
+
+    What would end later than anything can is `FOREVER`.
+    """
     year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+    if year >= FOREVER.year:
+        return FOREVER
     last = calendar.monthrange(year, month + 1)[1]
     return start.replace(year=year, month=month + 1, day=min(start.day, last))

@@ -98,7 +98,7 @@ SELECT
     cost_in_currency_nano
 FROM (
     SELECT
-        charge_period_start, charge_no, MAX(paid_us) AS paid_us,
+        charge_period_start, charge_no, COALESCE(MAX(paid_us) FILTER (measure = 'effective'), MAX(paid_us)) AS paid_us,
         MAX(nano) FILTER (measure = 'effective') AS effective_cost_nano,
         MAX(nano) FILTER (measure = 'list')      AS list_cost_nano,
         MAX(nano) FILTER (measure = 'currency')  AS cost_in_currency_nano
