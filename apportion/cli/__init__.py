@@ -23,6 +23,7 @@ COMMANDS = {
     "meter": "meter the hours that are due, settle their months, publish the results",
     "report": "the chargeback of a month",
     "reconcile": "tokens in request logs against what the engines counted, and why they differ",
+    "audit": "a day's cost by token weights beside another way to divide it",
     "status": "how far the figures reach, what was rejected, whether the money adds up",
     "serve": "collect from every source, meter on a schedule, answer /metrics, until SIGTERM",
     "relay": "take in what senders push, keep it on disk, deliver it until accepted",
@@ -126,6 +127,14 @@ def _reconcile(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pool", metavar="P", help="hour by hour, of this pool only")
 
 
+def _audit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=("shares",), help="shares: against processor sharing, by team")
+    parser.add_argument("--day", required=True, metavar="YYYY-MM-DD", help="in UTC")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--deployment", metavar="D", help="the deployment")
+    where.add_argument("--pool", metavar="P", help="all deployments of a pool, each by itself")
+
+
 def _status(_: argparse.ArgumentParser) -> None:
     return
 
@@ -172,6 +181,7 @@ _OPTIONS = {
     "meter": _meter,
     "report": _report,
     "reconcile": _reconcile,
+    "audit": _audit,
     "status": _status,
     "serve": _serve,
     "relay": _relay,
