@@ -18,8 +18,8 @@ from tests.e2e.traces import Trace
 from tests.frozen import FrozenClock
 from tests.oracle import Charges, Key, Measure
 from tests.oracle_engines import Growth, Place
-from tests.oracle_fleet import HOUR_US, hour_of, micros
 from tests.oracle_month import Line, Lines, Move, Moves, Payer
+from tests.oracle_units import HOUR_US, hour_of, micros
 
 HOUR_CHARGES = """
 SELECT charge.charge_period_start, pool_id, deployment_id, charge.provider, model_id, caller.caller, charge.tier, cost_kind, cause,

@@ -1,0 +1,173 @@
+"""What commitments and assets cost in an hour, as the oracle sees it: used and unused, and what the card would have asked.
+
+Part of the oracle (see `oracle.py`): the standard library only, nothing of the product.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import NamedTuple
+
+from tests.oracle_coverage import covered, exchange, in_force, pool_gpus, segments, spent
+from tests.oracle_fleet import Fleet
+from tests.oracle_purchases import Asset, Commitment
+from tests.oracle_units import HOUR_US, Range, hour_range, month_range, shared_us, split, spread, year_range
+
+UNUSED = "unused_commitment"
+
+
+class Charge(NamedTuple):
+    """What tells one origin charge of an hour from another."""
+
+    pool: str
+    component: str
+    evidence: str
+    currency: str
+    cause: str
+
+
+class Amounts(NamedTuple):
+    """Nano of the billing currency, and of the row's own where it has another."""
+
+    effective: int
+    billed: int
+    listed: int
+    contracted: int
+    in_currency: int | None
+
+
+Rows = dict[Charge, Amounts]
+
+
+def calendar_part(amount: int, per: str, segment: Range) -> int:
+    """The part of a monthly or yearly amount in a segment, so that all parts of the month or year add up to it."""
+    whole = month_range(segment[0]) if per == "per_month" else year_range(segment[0])
+    return spread(amount, *whole, segment)
+
+
+def list_price(fleet: Fleet, pool: str, at: int) -> Fraction | None:
+    """What the pool's card lists for a GPU-hour, in the billing currency; None without a card."""
+    for rate in fleet.bought.rates:
+        of_gpus = rate.component == "accelerator" and rate.per == "per_gpu_hour"
+        if of_gpus and rate.pool == pool and in_force(rate.during, at):
+            return rate.listed * exchange(fleet, rate.currency, at)
+    return None
+
+
+def listed_at(fleet: Fleet, pool: str, taken: Iterable[tuple[Range, Fraction]], effective: int) -> int:
+    """List cost of GPU-microseconds by segment: the card's, and the effective cost for the part that has no card."""
+    exact, uncarded, total = Fraction(0), Fraction(0), Fraction(0)
+    for segment, gpu_us in taken:
+        price = list_price(fleet, pool, segment[0])
+        total += gpu_us
+        if price is None:
+            uncarded += gpu_us
+        else:
+            exact += price * gpu_us / HOUR_US
+    return round(exact + effective * uncarded / total) if total else effective
+
+
+def reserved(fleet: Fleet, hour: int) -> Rows:
+    rows: Rows = {}
+    for commitment in fleet.bought.commitments:
+        if commitment.kind == "reserved" and shared_us(hour_range(hour), commitment.during):
+            rows |= _of_reserved(fleet, hour, commitment)
+    return rows
+
+
+def _of_reserved(fleet: Fleet, hour: int, commitment: Commitment) -> Rows:
+    upfront, upfront_own, recurring, recurring_own = Fraction(0), 0, Fraction(0), Fraction(0)
+    taken: dict[str, list[tuple[Range, Fraction]]] = defaultdict(list)
+    term_us = 0
+    for segment in segments(fleet, hour):
+        if not in_force(commitment.during, segment[0]):
+            continue
+        us, fx = segment[1] - segment[0], exchange(fleet, commitment.currency, segment[0])
+        part = spread(commitment.upfront, *commitment.during, segment)
+        fee = Fraction(commitment.per_gpu_hour * commitment.gpus * us, HOUR_US)
+        upfront, upfront_own = upfront + part * fx, upfront_own + part
+        recurring, recurring_own = recurring + fee * fx, recurring_own + fee
+        term_us += commitment.gpus * us
+        for pool, gpus in covered(fleet, segment)[f"commitment/{commitment.id}"].items():
+            taken[pool].append((segment, Fraction(gpus * us)))
+    used = {pool: sum(int(us) for _, us in parts) for pool, parts in taken.items()}
+    weights = {**used, "": term_us - sum(used.values())}
+    effective = split(round(upfront) + round(recurring), weights)
+    own = split(upfront_own + round(recurring_own), weights)
+    billed = split(round(recurring), weights)
+    if in_force(hour_range(hour), commitment.during[0]):
+        at_start = exchange(fleet, commitment.currency, commitment.during[0])
+        billed[commitment.pools[0] if commitment.pools[0] in used else ""] += round(commitment.upfront * at_start)
+    return _commitment_rows(fleet, commitment, (effective, billed, own), taken)
+
+
+def promised_spending(fleet: Fleet, hour: int) -> Rows:
+    rows: Rows = {}
+    for commitment in fleet.bought.commitments:
+        if commitment.kind != "savings" or not shared_us(hour_range(hour), commitment.during):
+            continue
+        weights: dict[str, int] = defaultdict(int)
+        taken: dict[str, list[tuple[Range, Fraction]]] = defaultdict(list)
+        committed, committed_own = Fraction(0), Fraction(0)
+        for segment in segments(fleet, hour):
+            if in_force(commitment.during, segment[0]):
+                promised = Fraction(commitment.per_hour * (segment[1] - segment[0]), HOUR_US)
+                committed += promised * exchange(fleet, commitment.currency, segment[0])
+                committed_own += promised
+                weights[""] += spent(fleet, segment).left[commitment.id]
+                for pool, nano_us in spent(fleet, segment).used[commitment.id].items():
+                    weights[pool] += nano_us
+                    taken[pool].append((segment, Fraction(nano_us, dict(commitment.rates)[pool])))
+        effective = split(round(committed), weights)
+        rows |= _commitment_rows(fleet, commitment, (effective, effective, split(round(committed_own), weights)), taken)
+    return rows
+
+
+def _commitment_rows(
+    fleet: Fleet,
+    commitment: Commitment,
+    parts: tuple[Mapping[str, int], Mapping[str, int], Mapping[str, int]],
+    taken: Mapping[str, list[tuple[Range, Fraction]]],
+) -> Rows:
+    """Rows of effective, billed and own amounts by pool; what nobody used is the first pool's."""
+    effective, billed, own = parts
+    rows: Rows = {}
+    for pool, cost in effective.items():
+        where, cause = (pool, "") if pool else (commitment.pools[0], UNUSED)
+        listed = listed_at(fleet, pool, taken[pool], cost) if pool else cost
+        row = Charge(where, "accelerator", f"commitment/{commitment.id}", commitment.currency, cause)
+        rows[row] = Amounts(cost, billed[pool], listed, cost, own[pool] if commitment.currency else None)
+    return rows
+
+
+def owned(fleet: Fleet, hour: int) -> Rows:
+    rows: Rows = {}
+    for asset in fleet.bought.assets:
+        exact: dict[str, tuple[Fraction, int]] = defaultdict(lambda: (Fraction(0), 0))
+        taken: list[tuple[Range, Fraction]] = []
+        for segment in segments(fleet, hour):
+            if not in_force(asset.during, segment[0]) or not pool_gpus(fleet, segment[0]).get(asset.pool):
+                continue
+            fx = exchange(fleet, asset.currency, segment[0])
+            for component, part in _asset_parts(asset, segment).items():
+                before = exact[component]
+                exact[component] = before[0] + part * fx, before[1] + part
+            gpus = covered(fleet, segment)[f"asset/{asset.id}"].get(asset.pool, 0)
+            taken.append((segment, Fraction(gpus * (segment[1] - segment[0]))))
+        for component, (amount, own) in exact.items():
+            cost = round(amount)
+            listed = listed_at(fleet, asset.pool, taken, cost) if component == "accelerator" else cost
+            row = Charge(asset.pool, component, f"asset/{asset.id}", asset.currency, "")
+            rows[row] = Amounts(cost, cost, listed, cost, own if asset.currency else None)
+    return rows
+
+
+def _asset_parts(asset: Asset, segment: Range) -> dict[str, int]:
+    return {
+        "accelerator": spread(asset.depreciated, *asset.life, segment),
+        "financing": spread(asset.interest, *asset.life, segment),
+        "maintenance": calendar_part(asset.maintenance_per_year, "per_year", segment),
+        "colocation": calendar_part(asset.colocation_per_month, "per_month", segment),
+    }
