@@ -19,6 +19,7 @@ from tests.oracle_engines import Growth, growth, states, unlogged
 from tests.oracle_fleet import DECODE, KINDS, PREFILL, Fleet
 from tests.oracle_idle import States, verdict
 from tests.oracle_phases import Coefficient, Phases, Shares, chosen
+from tests.oracle_prices import priced
 from tests.oracle_tokens import present, weighted
 from tests.oracle_units import hour_range, month_hours, month_of, shared_us, split
 from tests.oracle_usage import Activity, Consumer, Record, Usage, activity, usage
@@ -69,14 +70,16 @@ def charges(
     readings: Iterable[Record] = (),
     coefficients: Iterable[Coefficient] = (),
 ) -> Charges:
-    """Every charge of the given hours, whose starts are in microseconds; readings are of engines.
-
-    External usage has no price here: see `oracle_prices.py`.
-    """
-    seen = told(fleet, list(events), list(samples), list(readings), list(coefficients))
-    found: Charges = {}
+    """Every charge of the given hours, whose starts are in microseconds; readings are of engines."""
+    events, hours = list(events), list(hours)
+    seen = told(fleet, events, list(samples), list(readings), list(coefficients))
+    found: Charges = {
+        Key(line.hour, "", "", *line.who, "external", line.cause, line.kind): Measure(*cost)
+        for line, cost in priced(fleet, events).items()
+        if line.hour in hours
+    }
     for hour in hours:
-        found |= _unpriced(hour, seen.used.get((hour, ""), {}))
+        found |= _unplaced(hour, seen.used.get((hour, ""), {}))
         found |= _overhead(fleet, hour)
         rows = origin_rows(fleet, hour, energy_of(seen.energy, hour))
         for pool in sorted({p.id for p in fleet.pools} | {row.pool for row in rows}):
@@ -183,15 +186,14 @@ def _deployment(fleet: Fleet, name: str, hour: int, cost: int, seen: Seen) -> Ch
     return rows
 
 
-def _unpriced(hour: int, used: Usage) -> Charges:
-    """Tokens that no deployment took: placed nowhere, or served by somebody whose prices are not known."""
-    rows: Charges = {}
-    for who, kinds in used.items():
-        cost_kind, cause = ("workload", "unplaced") if who.provider == "self" else ("external", "no_price")
-        for kind in KINDS:
-            if kinds[kind]:
-                rows[Key(hour, "", "", *who, cost_kind, cause, kind)] = Measure(kinds[kind], None)
-    return rows
+def _unplaced(hour: int, used: Usage) -> Charges:
+    """Tokens of ours that no deployment took."""
+    return {
+        Key(hour, "", "", *who, "workload", "unplaced", kind): Measure(kinds[kind], None)
+        for who, kinds in used.items()
+        for kind in KINDS
+        if kinds[kind] and who.provider == "self"
+    }
 
 
 def _overhead(fleet: Fleet, hour: int) -> Charges:

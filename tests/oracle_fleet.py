@@ -13,6 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from tests.oracle_price_list import Price, price_list
 from tests.oracle_purchases import Purchases, purchases
 from tests.oracle_units import PPM, Range, during, nano, scaled
 
@@ -120,6 +121,7 @@ class Fleet:
     pools: tuple[Pool, ...]
     deployments: tuple[Deployment, ...]
     bought: Purchases
+    prices: tuple[Price, ...]
     shared_costs: tuple[SharedCost, ...]
     entitlements: tuple[Entitlement, ...]
     aliases: tuple[Alias, ...]
@@ -149,6 +151,7 @@ def fleet(document: Mapping[str, Any]) -> Fleet:
         pools=tuple(Pool(id=p["id"], gpus=p["gpus"], during=during(p)) for p in _tables(document, "pools")),
         deployments=tuple(_deployment(d, policy) for d in _tables(document, "deployments")),
         bought=purchases(document),
+        prices=price_list(document),
         shared_costs=tuple(_shared_cost(s) for s in _tables(document, "shared_costs")),
         entitlements=tuple(
             Entitlement(pool=e["pool"], team=e["team"], gpus=e["gpus"], during=during(e))
