@@ -78,28 +78,28 @@ def reserved(fleet: Fleet, hour: int) -> Rows:
 
 
 def _of_reserved(fleet: Fleet, hour: int, commitment: Commitment) -> Rows:
-    upfront, upfront_own, recurring, recurring_own = Fraction(0), 0, Fraction(0), Fraction(0)
+    upfront, upfront_own, recurring, recurring_own = 0, 0, Fraction(0), Fraction(0)
+    paid = at_the_start(fleet, commitment, commitment.upfront)
     taken: dict[str, list[tuple[Range, Fraction]]] = defaultdict(list)
     term_us = 0
     for segment in segments(fleet, hour):
         if not in_force(commitment.during, segment[0]):
             continue
-        us, fx = segment[1] - segment[0], exchange(fleet, commitment.currency, segment[0])
-        part = spread(commitment.upfront, *commitment.during, segment)
+        us = segment[1] - segment[0]
         fee = Fraction(commitment.per_gpu_hour * commitment.gpus * us, HOUR_US)
-        upfront, upfront_own = upfront + part * fx, upfront_own + part
-        recurring, recurring_own = recurring + fee * fx, recurring_own + fee
+        upfront += spread(paid, *commitment.during, segment)
+        upfront_own += spread(commitment.upfront, *commitment.during, segment)
+        recurring, recurring_own = recurring + in_billing(fleet, commitment, fee, segment), recurring_own + fee
         term_us += commitment.gpus * us
         for pool, gpus in covered(fleet, segment)[f"commitment/{commitment.id}"].items():
             taken[pool].append((segment, Fraction(gpus * us)))
     used = {pool: sum(int(us) for _, us in parts) for pool, parts in taken.items()}
     weights = {**used, "": term_us - sum(used.values())}
-    effective = split(round(upfront) + round(recurring), weights)
+    effective = split(upfront + round(recurring), weights)
     own = split(upfront_own + round(recurring_own), weights)
     billed = split(round(recurring), weights)
     if in_force(hour_range(hour), commitment.during[0]):
-        at_start = exchange(fleet, commitment.currency, commitment.during[0])
-        billed[commitment.pools[0] if commitment.pools[0] in used else ""] += round(commitment.upfront * at_start)
+        billed[commitment.pools[0] if commitment.pools[0] in used else ""] += paid
     return _commitment_rows(fleet, commitment, (effective, billed, own), taken)
 
 
@@ -143,6 +143,7 @@ def _commitment_rows(
 
 
 def owned(fleet: Fleet, hour: int) -> Rows:
+    """What assets cost while their pool is there: value, interest, maintenance and floor space."""
     rows: Rows = {}
     for asset in fleet.bought.assets:
         exact: dict[str, tuple[Fraction, int]] = defaultdict(lambda: (Fraction(0), 0))
@@ -150,10 +151,8 @@ def owned(fleet: Fleet, hour: int) -> Rows:
         for segment in segments(fleet, hour):
             if not in_force(asset.during, segment[0]) or not pool_gpus(fleet, segment[0]).get(asset.pool):
                 continue
-            fx = exchange(fleet, asset.currency, segment[0])
-            for component, part in _asset_parts(asset, segment).items():
-                before = exact[component]
-                exact[component] = before[0] + part * fx, before[1] + part
+            for component, (amount, own) in _asset_parts(fleet, asset, segment).items():
+                exact[component] = exact[component][0] + amount, exact[component][1] + own
             gpus = covered(fleet, segment)[f"asset/{asset.id}"].get(asset.pool, 0)
             taken.append((segment, Fraction(gpus * (segment[1] - segment[0]))))
         for component, (amount, own) in exact.items():
@@ -164,10 +163,26 @@ def owned(fleet: Fleet, hour: int) -> Rows:
     return rows
 
 
-def _asset_parts(asset: Asset, segment: Range) -> dict[str, int]:
-    return {
-        "accelerator": spread(asset.depreciated, *asset.life, segment),
-        "financing": spread(asset.interest, *asset.life, segment),
-        "maintenance": calendar_part(asset.maintenance_per_year, "per_year", segment),
-        "colocation": calendar_part(asset.colocation_per_month, "per_month", segment),
-    }
+def _asset_parts(fleet: Fleet, asset: Asset, segment: Range) -> dict[str, tuple[Fraction, int]]:
+    """Nano of the billing currency and of the asset's own, by component."""
+    found: dict[str, tuple[Fraction, int]] = {}
+    for component, amount in (("accelerator", asset.depreciated), ("financing", asset.interest)):
+        paid = at_the_start(fleet, asset, amount)
+        found[component] = Fraction(spread(paid, *asset.life, segment)), spread(amount, *asset.life, segment)
+    for component, amount, per in (
+        ("maintenance", asset.maintenance_per_year, "per_year"),
+        ("colocation", asset.colocation_per_month, "per_month"),
+    ):
+        part = calendar_part(amount, per, segment)
+        found[component] = in_billing(fleet, asset, part, segment), part
+    return found
+
+
+def at_the_start(fleet: Fleet, bought: Commitment | Asset, amount: int) -> int:
+    """What is paid once, in the billing currency: at the rate of the day on which the term or the service began."""
+    return round(amount * exchange(fleet, bought.currency, bought.during[0])) if amount else 0
+
+
+def in_billing(fleet: Fleet, bought: Commitment | Asset, amount: int | Fraction, segment: Range) -> Fraction:
+    """What is due as time passes, in the billing currency."""
+    return Fraction(amount) * exchange(fleet, bought.currency, segment[0]) if amount else Fraction(0)

@@ -229,3 +229,27 @@ def test_amounts_in_a_currency_of_their_own_are_kept() -> None:
         nano("6"),
         nano("4"),
     )
+
+
+def test_what_is_paid_once_is_worth_what_it_was_when_it_was_paid() -> None:
+    """4.00 EUR upfront for two hours at 1.5 are 6.00 USD, 3.00 in each, though the rate is 2 in the second; fees follow the rate."""
+    entry = reserved("r", 1, "p", upfront="4", per_gpu_hour="1", currency="EUR")
+    asset = {"id": "a", "pool": "q", "gpus": 2, "capex": "744", "life_months": 1, "effective_from": START}
+    tables = {
+        "commitments": [entry],
+        "assets": [{**asset, "colocation_per_month": "744", "currency": "EUR"}],
+        "fx": [
+            {"currency": "EUR", "rate": "1.5", "effective_from": START, "effective_to": at(60)},
+            {"currency": "EUR", "rate": "2", "effective_from": at(60)},
+        ],
+    }
+    first, second = (
+        {(row.evidence, row.component): amounts for row, amounts in rows(hour, **tables).items() if row.evidence}
+        for hour in (HOUR, HOUR + HOUR_US)
+    )
+
+    assert [found["commitment/r", "accelerator"].effective for found in (first, second)] == [nano("4.5"), nano("5")]
+    assert [found["commitment/r", "accelerator"].billed for found in (first, second)] == [nano("7.5"), nano("2")]
+    assert [found["asset/a", "accelerator"].effective for found in (first, second)] == [nano("1.5"), nano("1.5")]
+    assert [found["asset/a", "colocation"].effective for found in (first, second)] == [nano("1.5"), nano("2")]
+    assert second["commitment/r", "accelerator"].in_currency == nano("3")
