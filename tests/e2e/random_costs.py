@@ -162,7 +162,8 @@ def with_prices(random: Random, document: Document) -> Document:
         for model in (*MODELS[:2], "unknown"):
             if random.random() < 0.8:
                 for tier in ("", *TIERS[: random.randint(0, 2)]):
-                    rows += _price_rows(random, {"provider": provider, "model": model, "tier": tier})
+                    of = {"provider": provider, "model": model}
+                    rows += _price_rows(random, {**of, "tier": tier} if tier else of)
     return {**document, "prices": {"overrides": rows}, "fx": document.get("fx") or exchanges(random)[1:]}
 
 
