@@ -193,12 +193,12 @@ def _kinds(random: Random) -> Document:
 
 def external(random: Random, events: list[Event]) -> list[Event]:
     """The events, and as many again of other providers."""
-    more = [
-        {**event, "event_id": f"x-{event['event_id']}", "provider": random.choice(PROVIDERS)}
+    more = {
+        event["event_id"]: {**event, "event_id": f"x-{event['event_id']}", "provider": random.choice(PROVIDERS)}
         for event in events
-        if "revision" not in event and "response_id" not in event and "call_id" not in event
-    ]
-    return events + more
+        if not event.keys() & {"revision", "response_id", "call_id"}
+    }
+    return events + list(more.values())
 
 
 def decimal(random: Random, decimals: int, most: int, least: int = 1) -> str:
