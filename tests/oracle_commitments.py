@@ -143,13 +143,14 @@ def _commitment_rows(
 
 
 def owned(fleet: Fleet, hour: int) -> Rows:
-    """What assets cost while their pool is there: value, interest, maintenance and floor space."""
+    """What assets cost in service: value, interest, maintenance and floor space; nobody's in hours without their pool."""
     rows: Rows = {}
     for asset in fleet.bought.assets:
         exact: dict[str, tuple[Fraction, int]] = defaultdict(lambda: (Fraction(0), 0))
         taken: list[tuple[Range, Fraction]] = []
+        there = any(pool_gpus(fleet, segment[0]).get(asset.pool) for segment in segments(fleet, hour))
         for segment in segments(fleet, hour):
-            if not in_force(asset.during, segment[0]) or not pool_gpus(fleet, segment[0]).get(asset.pool):
+            if not in_force(asset.during, segment[0]):
                 continue
             for component, (amount, own) in _asset_parts(fleet, asset, segment).items():
                 exact[component] = exact[component][0] + amount, exact[component][1] + own
@@ -158,7 +159,7 @@ def owned(fleet: Fleet, hour: int) -> Rows:
         for component, (amount, own) in exact.items():
             cost = round(amount)
             listed = listed_at(fleet, asset.pool, taken, cost) if component == "accelerator" else cost
-            row = Charge(asset.pool, component, f"asset/{asset.id}", asset.currency, "")
+            row = Charge(asset.pool, component, f"asset/{asset.id}", asset.currency, "" if there else UNUSED)
             rows[row] = Amounts(cost, cost, listed, cost, own if asset.currency else None)
     return rows
 

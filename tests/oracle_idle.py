@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tests.oracle_fleet import Deployment, Fleet
 from tests.oracle_tokens import BIG_SCALE
-from tests.oracle_units import HOUR_US, PPM, hour_range, shared_us, split
+from tests.oracle_units import HOUR_US, PPM, hour_range, shared_us, split, spread
 from tests.oracle_usage import Activity
 
 States = Mapping[str, int]
@@ -37,7 +37,7 @@ def verdict(
 ) -> Verdict:
     """Divide the cost of a deployment's hour by its utilization policy; weights are of tokens and stand over `BIG_SCALE`.
 
-    What was down is idle first and is no paid time after. Of several dated parts in one hour, the first says what the policy is.
+    What was down is idle first, floors of the sum of causes in order of name, and is no paid time after. Of several dated parts in one hour, the first says what the policy is.
     """
     held = {part: part.gpus * shared_us(hour_range(hour), part.during) for part in parts}
     paid = sum(held.values())
@@ -46,7 +46,10 @@ def verdict(
     for causes in down.values():
         for cause, us in causes.items():
             lost[cause] += us
-    idle = {cause: cost * lost[cause] // paid for cause in sorted(lost)}
+    idle, before = {}, 0
+    for cause in sorted(lost):
+        idle[cause] = spread(cost, 0, paid, (before, before + lost[cause]))
+        before += lost[cause]
     rest, up = cost - sum(idle.values()), paid - sum(lost.values())
     utilization = min(parts, key=lambda part: part.during).utilization
     if utilization == "active":

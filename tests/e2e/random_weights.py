@@ -72,7 +72,9 @@ def _downtime(random: Random, deployments: list[Document]) -> list[Document]:
 
 def with_adapters(random: Random, events: list[Event]) -> list[Event]:
     """Some of the requests asked of adapters."""
-    return [{**event, "model": random.choice(ADAPTERS)} if random.random() < 0.15 else event for event in events]
+    asked = {event["event_id"] for event in events if random.random() < 0.15}
+    models = {name: random.choice(ADAPTERS) for name in sorted(asked)}
+    return [{**event, "model": models.get(event["event_id"], event["model"])} for event in events]
 
 
 def with_gauges(random: Random, readings: list[Sample]) -> list[Sample]:
