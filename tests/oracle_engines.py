@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from tests.oracle_fleet import Fleet
-from tests.oracle_tokens import present, prompt_home, role, serves
+from tests.oracle_tokens import present, prompt_home, readers, role, serves
 from tests.oracle_units import DAY_US, HOUR_US, hour_of, hour_range, instant, shared_us, spread
 from tests.oracle_usage import Record, landed, matches, metered, placed, served_model
 
@@ -151,18 +151,22 @@ def unlogged(fleet: Fleet, events: Iterable[Record], readings: Iterable[Record])
     found: Unlogged = {}
     for where, engines in counted.items():
         models = {model for model, _ in engines}
-        does = role(fleet, where[1], where[0])
-        tokens = _beyond(fleet, [_said(grown, does) for _, grown in engines], logged.get(where, {}))
+        said = [grown._replace(counters=_asked(fleet, *where, model, grown)) for model, grown in engines]
+        tokens = _beyond(fleet, said, logged.get(where, {}))
         if any(tokens.values()):
             found[where] = models.pop() if len(models) == 1 else "", tokens
     return found
 
 
-def _said(grown: Growth, does: str) -> Growth:
-    """What is asked of an engine: one that only decodes says nothing of prompts, one that only prefills nothing of output."""
-    silent = {"decode": ("prompt_tokens", "cache_read_tokens"), "prefill": ("output_tokens",)}.get(does, ())
+def _asked(fleet: Fleet, hour: int, name: str, model: str, grown: Growth) -> tuple[int | None, ...]:
+    """What engines are asked: not those that only decode about prompts, nor those that only prefill about output, nor either about
+    prompts that several prefill, since those count with the rest of their requests."""
+    does = role(fleet, name, hour)
+    silent = {"output_tokens"} if does == "prefill" else set()
+    if does == "decode" or (does == "prefill" and readers(fleet, model, hour) != {name}):
+        silent |= {"prompt_tokens", "cache_read_tokens"}
     told = zip(COUNTERS, grown.counters, strict=True)
-    return grown._replace(counters=tuple(None if counter in silent else value for counter, value in told))
+    return tuple(None if counter in silent else value for counter, value in told)
 
 
 def _beyond(fleet: Fleet, engines: list[Growth], logged: Mapping[str, int]) -> dict[str, int]:

@@ -50,10 +50,13 @@ def role(fleet: Fleet, name: str, hour: int) -> str:
 
 def prompt_home(fleet: Fleet, name: str, model: str, hour: int) -> str:
     """Where the prompt of a request counts: on the only deployment that prefills the model for a decoding one, else where it ran."""
-    if role(fleet, name, hour) != "decode":
-        return name
-    able = {part.id for part in present(fleet, hour) if part.role == "prefill" and serves(fleet, part, model)}
-    return able.pop() if len(able) == 1 else name
+    able = readers(fleet, model, hour)
+    return able.pop() if role(fleet, name, hour) == "decode" and len(able) == 1 else name
+
+
+def readers(fleet: Fleet, model: str, hour: int) -> set[str]:
+    """Deployments that prefill a model in an hour."""
+    return {part.id for part in present(fleet, hour) if part.role == "prefill" and serves(fleet, part, model)}
 
 
 def model_factor(fleet: Fleet, model: str) -> Fraction:
