@@ -27,6 +27,8 @@ def with_weights(random: Random, document: Document) -> Document:
                 row["role"] = role
                 row.update({"throughput": throughput} if random.random() < 0.5 else {})
                 row.update({"phase_split": random.choice(SPLITS)} if random.random() < 0.5 else {})
+    if random.random() < 0.7:
+        _pair(random, deployments)
     policy = {
         **document["policy"],
         "phase_split": random.choice(SPLITS),
@@ -49,6 +51,17 @@ def with_weights(random: Random, document: Document) -> Document:
         "models": random.sample(models, random.randint(0, len(models))),
         "downtime": _downtime(random, deployments),
     }
+
+
+def _pair(random: Random, deployments: list[Document]) -> None:
+    """Two of the deployments serve the same models, one their prompts and the other their answers."""
+    names = list({row["id"]: row for row in deployments})
+    if len(names) > 1:
+        reader, writer = random.sample(names, 2)
+        models = random.sample(MODELS, 2)
+        for row in deployments:
+            if row["id"] in {reader, writer}:
+                row.update({"role": "prefill" if row["id"] == reader else "decode", "models": models})
 
 
 def _downtime(random: Random, deployments: list[Document]) -> list[Document]:
