@@ -163,7 +163,7 @@ def _asked(fleet: Fleet, hour: int, name: str, model: str, grown: Growth) -> tup
     prompts that several prefill, since those count with the rest of their requests."""
     does = role(fleet, name, hour)
     silent = {"output_tokens"} if does == "prefill" else set()
-    if does == "decode" or (does == "prefill" and readers(fleet, model, hour) != {name}):
+    if does == "decode" or (does == "prefill" and readers(fleet, model, hour) - {name}):
         silent |= {"prompt_tokens", "cache_read_tokens"}
     told = zip(COUNTERS, grown.counters, strict=True)
     return tuple(None if counter in silent else value for counter, value in told)
