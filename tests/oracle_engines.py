@@ -151,19 +151,20 @@ def unlogged(fleet: Fleet, events: Iterable[Record], readings: Iterable[Record])
     found: Unlogged = {}
     for where, engines in counted.items():
         models = {model for model, _ in engines}
-        said = [grown._replace(counters=_asked(fleet, *where, model, grown)) for model, grown in engines]
+        said = [grown._replace(counters=_asked(fleet, *where, grown)) for _, grown in engines]
         tokens = _beyond(fleet, said, logged.get(where, {}))
         if any(tokens.values()):
             found[where] = models.pop() if len(models) == 1 else "", tokens
     return found
 
 
-def _asked(fleet: Fleet, hour: int, name: str, model: str, grown: Growth) -> tuple[int | None, ...]:
-    """What engines are asked: not those that only decode about prompts, nor those that only prefill about output, nor either about
-    prompts that several prefill, since those count with the rest of their requests."""
+def _asked(fleet: Fleet, hour: int, name: str, grown: Growth) -> tuple[int | None, ...]:
+    """What engines are asked: not those that only decode about prompts, nor those that only prefill about output, nor about
+    prompts if they are the only ones to prefill of no model: such prompts count with the rest of their requests."""
     does = role(fleet, name, hour)
+    models = {model for part in present(fleet, hour) if part.id == name for model in part.models}
     silent = {"output_tokens"} if does == "prefill" else set()
-    if does == "decode" or (does == "prefill" and readers(fleet, model, hour) - {name}):
+    if does == "decode" or (does == "prefill" and all(readers(fleet, model, hour) != {name} for model in models)):
         silent |= {"prompt_tokens", "cache_read_tokens"}
     told = zip(COUNTERS, grown.counters, strict=True)
     return tuple(None if counter in silent else value for counter, value in told)
