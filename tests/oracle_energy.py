@@ -15,54 +15,55 @@ from tests.oracle_fleet import Deployment, Fleet
 from tests.oracle_units import DAY_US, HOUR_US, Range, hour_of, hour_range, instant, shared_us, spread
 from tests.oracle_usage import Record, sampled
 
-Parts = dict[tuple[int, str], tuple[int, Fraction]]
-"""Microseconds and millijoules of one device by hour and pool."""
+Part = tuple[tuple[int, str], int, Fraction]
+"""Hour and pool, microseconds of a device, and millijoules."""
 
 
 def pool_energy(fleet: Fleet, samples: Iterable[Record]) -> dict[tuple[int, str], Energy]:
-    """What telemetry says of each hour and pool; hours of which it says nothing are left out.
+    """What telemetry says of each hour and pool, in whole millijoules; hours of which it says nothing are left out.
 
-    A device's meter comes before its power in an hour and pool of which it tells anything.
+    Power counts where the device's own meter does not cover the time.
     """
     of_device: dict[tuple[str, str], dict[int, Record]] = defaultdict(dict)
     for sample in samples:
         of_device[sample["gpu_uuid"], sample.get("mig_profile", "")].setdefault(instant(sample["sampled_at"]), sample)
     found: dict[tuple[int, str], tuple[int, Fraction]] = defaultdict(lambda: (0, Fraction(0)))
     for of_time in of_device.values():
-        for where, (us, millijoules) in {**powered(fleet, of_time), **metered(fleet, of_time)}.items():
+        grown = list(growths(of_time))
+        parts = [*metered(fleet, of_time, grown), *powered(fleet, of_time, [told for told, _ in grown])]
+        for where, us, millijoules in parts:
             found[where] = found[where][0] + us, found[where][1] + millijoules
     return {where: Energy(us, int(millijoules)) for where, (us, millijoules) in found.items()}
 
 
-def metered(fleet: Fleet, of_time: Mapping[int, Record]) -> Parts:
-    """What a device's cumulative meter grew by: the later reading alone where it fell; more than a day is not bridged."""
-    found: Parts = {}
+def growths(of_time: Mapping[int, Record]) -> Iterator[tuple[Range, int]]:
+    """What a device's cumulative meter grew by between two readings: the later one alone where it fell; over a day is not bridged."""
     before: tuple[int, int] | None = None
     for at in sorted(of_time):
-        if of_time[at].get("energy_joules") is None:
-            continue
-        value = thousandths(of_time[at]["energy_joules"])
-        if before and at - before[0] <= DAY_US:
-            growth = value - before[1] if value >= before[1] else value
-            for where, part in _parts(fleet, of_time[at], (before[0], at)):
-                us, millijoules = found.get(where, (0, Fraction(0)))
-                found[where] = us + part[1] - part[0], millijoules + spread(growth, before[0], at, part)
-        before = at, value
-    return found
+        if of_time[at].get("energy_joules") is not None:
+            value = thousandths(of_time[at]["energy_joules"])
+            if before and at - before[0] <= DAY_US:
+                yield (before[0], at), value - before[1] if value >= before[1] else value
+            before = at, value
 
 
-def powered(fleet: Fleet, of_time: Mapping[int, Record]) -> Parts:
-    """What a device drew, each reading held until the next but not for ever."""
-    found: Parts = {}
+def metered(fleet: Fleet, of_time: Mapping[int, Record], grown: Iterable[tuple[Range, int]]) -> Iterator[Part]:
+    """Growth by hour and pool, which is that of the later reading."""
+    for told, growth in grown:
+        for where, part in _parts(fleet, of_time[told[1]], told):
+            yield where, part[1] - part[0], Fraction(spread(growth, *told, part))
+
+
+def powered(fleet: Fleet, of_time: Mapping[int, Record], known: Iterable[Range]) -> Iterator[Part]:
+    """What a device drew where its meter does not tell, each reading held until the next but not for ever."""
     times = sorted(of_time)
     for at, until in zip(times, [*times[1:], times[-1] + fleet.hold_us], strict=True):
         if of_time[at].get("power_watts") is not None:
             milliwatts = thousandths(of_time[at]["power_watts"])
             for where, part in _parts(fleet, of_time[at], (at, min(until, at + fleet.hold_us))):
-                us, millijoules = found.get(where, (0, Fraction(0)))
-                held = part[1] - part[0]
-                found[where] = us + held, millijoules + Fraction(milliwatts * held, 10**6)
-    return found
+                held = part[1] - part[0] - sum(shared_us(part, told) for told in known)
+                if held:
+                    yield where, held, Fraction(milliwatts * held, 10**6)
 
 
 def thousandths(amount: str | int | Decimal) -> int:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from random import Random
 
 from tests.e2e.random_fleets import END, MODELS, START, Document, cut, moment
-from tests.e2e.traces import Event
+from tests.e2e.traces import Event, Sample
 
 BEFORE = START - timedelta(days=400)
 AFTER = END + timedelta(days=400)
@@ -204,3 +204,35 @@ def external(random: Random, events: list[Event]) -> list[Event]:
 def decimal(random: Random, decimals: int, most: int, least: int = 1) -> str:
     """An amount of so many decimals, from `least` to `most` of the last of them."""
     return str(Decimal(random.randint(least, most)).scaleb(-decimals))
+
+
+def with_tariffs(random: Random, document: Document) -> Document:
+    """A price of the kilowatt-hour for pools that pay for energy in no other way."""
+    paying = {rate["pool"] for rate in document["rates"] if rate["component"] == "energy"}
+    tariffs = [
+        {
+            "pool": pool,
+            "component": "energy",
+            "per_kwh": decimal(random, 9, 10**9),
+            "pue": decimal(random, 3, 2000, 1000),
+            "watts_per_gpu": random.randint(1, 1000),
+            "effective_from": BEFORE,
+        }
+        for pool in sorted({row["id"] for row in document["pools"]} - paying)
+    ]
+    return {**document, "rates": [*document["rates"], *tariffs]}
+
+
+def with_meters(random: Random, samples: list[Sample]) -> list[Sample]:
+    """Samples of which some tell power and some a meter, which sometimes begins again."""
+    joules: dict[str, int] = {}
+    found = []
+    for sample in samples:
+        gpu, told = sample["gpu_uuid"], dict(sample)
+        joules[gpu] = 0 if random.random() < 0.05 else joules.get(gpu, 10**6) + random.randrange(2000)
+        if random.random() < 0.5:
+            told["power_watts"] = Decimal(random.randrange(700_000)).scaleb(-3)
+        if random.random() < 0.4:
+            told["energy_joules"] = Decimal(joules[gpu])
+        found.append(told)
+    return found

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e import product
 from tests.e2e.agreement import agrees
-from tests.e2e.random_costs import external, with_prices, with_purchases
+from tests.e2e.random_costs import external, with_meters, with_prices, with_purchases, with_tariffs
 from tests.e2e.random_fleets import Document, random_trace
 from tests.e2e.random_weights import with_adapters, with_gauges, with_weights
 from tests.e2e.traces import Trace
@@ -65,11 +65,21 @@ def test_others_charge_what_the_oracle_says(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_energy_costs_what_the_oracle_says(tmp_path: Path, seed: int) -> None:
+    """Energy at a tariff: measured by meters and by power, and assumed for GPU time that nobody measured."""
+    random = Random(seed)
+    trace, document = random_trace(seed)
+
+    agreed(tmp_path, with_tariffs(random, document), replace(trace, samples=with_meters(random, trace.samples)))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_all_of_it_together_is_the_oracles(tmp_path: Path, seed: int) -> None:
     """Purchases, weights and price lists in one fleet."""
     random = Random(1000 + seed)
     trace, document = random_trace(1000 + seed)
-    document = with_prices(random, with_weights(random, with_purchases(random, document)))
+    document = with_prices(random, with_weights(random, with_tariffs(random, with_purchases(random, document))))
     events = external(random, with_adapters(random, trace.events))
+    samples, readings = with_meters(random, trace.samples), with_gauges(random, trace.readings)
 
-    agreed(tmp_path, document, replace(trace, events=events, readings=with_gauges(random, trace.readings)))
+    agreed(tmp_path, document, replace(trace, events=events, samples=samples, readings=readings))

@@ -131,4 +131,7 @@ def test_energy_is_what_meters_grew_by_inside_the_deployment() -> None:
     powered = {"gpu_uuid": "b", "deployment": "d", "sampled_at": at(55).isoformat(), "power_watts": Decimal(100)}
 
     assert pool_energy(ours, samples) == {(HOUR, "p"): Energy(HOUR_US // 3, 11_000)}
+    assert pool_energy(ours, [*samples, {**powered, "gpu_uuid": "a"}]) == {
+        (HOUR, "p"): Energy(HOUR_US // 3 + HOUR_US // 12, 30_011_000)
+    }
     assert pool_energy(ours, [powered]) == {(HOUR, "p"): Energy(HOUR_US // 12, 30_000_000)}
