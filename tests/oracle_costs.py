@@ -105,11 +105,10 @@ def _energy(fleet: Fleet, hour: int, measured: Mapping[str, Energy]) -> Rows:
         )
         if rate.per == "per_kwh" and paid:
             seen = measured.get(rate.pool, Energy(0, 0))
-            millijoules = seen.millijoules + max(0, paid - seen.measured_us) * (rate.watts or 0) // 1000
+            millijoules = seen.millijoules + Fraction(max(0, paid - seen.measured_us) * (rate.watts or 0), 1000)
             at = max(hour, rate.during[0])
-            exact = Fraction(millijoules * rate.price * rate.pue_ppm, MJ_PER_KWH * PPM)
-            exact *= left_of_price(fleet, rate, at)
-            listed = Fraction(millijoules * rate.listed * rate.pue_ppm, MJ_PER_KWH * PPM)
+            kwh = millijoules * rate.pue_ppm / (MJ_PER_KWH * PPM)
+            exact, listed = kwh * rate.price * left_of_price(fleet, rate, at), kwh * rate.listed
             fx = exchange(fleet, rate.currency, at)
             row = Charge(rate.pool, "energy", "energy", rate.currency, "")
             rows[row] = _rounded(row, exact * fx, listed * fx, exact)
