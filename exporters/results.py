@@ -22,8 +22,8 @@ from apportion.ledger.connection import Ledger, Session
 
 TABLES: Final = (
     "months", "chargeback", "settlement", "unit_cost", "hours", "refused_hours", "counters", "pool_shares", "reconciliation",
-    "sources", "streams", "observed_usage", "stream_gaps", "collectors", "ingest_totals", "rejections", "discoveries", "step_runs",
-    "job_runs",
+    "sources", "streams", "observed_usage", "stream_gaps", "collectors", "ingest_totals", "rejections", "discoveries", "inventory",
+    "step_runs", "job_runs",
 )  # fmt: skip
 """Written anew each time."""
 

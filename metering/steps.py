@@ -29,6 +29,7 @@ _ORDER: Final = (
     "metering.pool_energy_hourly",
     "metering.energy_charge_hourly",
     "metering.origin_charge_hourly",
+    "metering.inventory_hourly",
     "metering.gpu_activity_hourly",
     "metering.deployment_cost_hourly",
     "metering.phase_share_hourly",

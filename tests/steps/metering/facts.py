@@ -174,6 +174,7 @@ EMPTIED = (
     "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.energy_rate", "book.shared_cost", "book.policy",
     "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.series_place", "metering.placed_usage_hourly",
     "metering.observed_event", "metering.observed_usage_hourly", "metering.pool_energy_hourly", "metering.energy_charge_hourly",
+    "metering.inventory_hourly",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
     "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
 )  # fmt: skip
