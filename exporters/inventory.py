@@ -107,7 +107,7 @@ def as_records(stretches: Iterable[Stretch]) -> list[dict[str, Any]]:
 def show(stretches: Sequence[Stretch], console: Console) -> None:
     """Print what differs, GPUs of no pool, and the rows to write."""
     if not any(one.devices for one in stretches):
-        console.print(NOTHING, soft_wrap=True)
+        console.print(NOTHING, markup=False, soft_wrap=True)
         return
     differing = [one for one in stretches if one.differs]
     if not differing:

@@ -55,9 +55,12 @@ COMMENT ON COLUMN metering.inventory_hourly.gpu IS 'what its samples call the pr
 COMMENT ON COLUMN metering.inventory_hourly.devices IS 'distinct GPUs; slices of one are one';
 
 CREATE VIEW export.inventory AS
-WITH metered AS (
-    SELECT charge_period_start FROM metering.metered_hour
-    WHERE charge_period_start > (SELECT max(charge_period_start) FROM metering.metered_hour) - INTERVAL 31 DAY
+WITH newest AS (SELECT max(charge_period_start) AS charge_period_start FROM metering.inventory_hourly),
+metered AS (
+    SELECT hour.charge_period_start
+    FROM metering.metered_hour AS hour
+    CROSS JOIN newest
+    WHERE hour.charge_period_start > newest.charge_period_start - INTERVAL 31 DAY AND hour.charge_period_start <= newest.charge_period_start
 ),
 bought AS (
     SELECT
@@ -82,5 +85,5 @@ SELECT
 FROM bought
 FULL JOIN seen USING (charge_period_start, pool_no)
 JOIN book.pool_key AS key USING (pool_no);
-COMMENT ON VIEW export.inventory IS 'GPUs bought and GPUs seen by hour and pool, of the last 31 days metered; devices 0 is no telemetry, pool_id empty is GPUs of no pool';
+COMMENT ON VIEW export.inventory IS 'GPUs bought and GPUs seen by hour and pool, of the 31 days up to the newest telemetry; devices 0 is no telemetry, pool_id empty is GPUs of no pool';
 COMMENT ON COLUMN export.inventory.gpus IS 'as configured; the larger number where a pool is resized within the hour';

@@ -66,7 +66,7 @@ def test_a_pool_that_telemetry_agrees_with_has_nothing_to_say(published: Publish
 
 def test_a_pool_that_grew_gets_dated_rows(published: Published) -> None:
     """From the hour in which more were seen; silence keeps what was configured; the last row stays open."""
-    found = inventory.compared(published(fleet(2, 2, 3, 3, 0), 5))
+    found = inventory.compared(published(fleet(2, 2, 3, 3, 0, 2), 6))
     rows = tomllib.loads(inventory.pool_rows(found))["pools"]
 
     assert [
@@ -104,4 +104,4 @@ def test_a_window_and_no_telemetry(published: Published) -> None:
     results = published(fleet(2, 3, 0), 3)
 
     assert len(inventory.compared(results, since=moment(START + HOUR), until=moment(START + 2 * HOUR))) == 1
-    assert "Telemetry saw no GPU" in shown(inventory.compared(results, since=moment(START + 2 * HOUR)))
+    assert "as a [[sources]] table" in shown(inventory.compared(results, since=moment(START + 2 * HOUR)))
