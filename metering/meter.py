@@ -17,17 +17,19 @@ from apportion.domain.errors import LedgerError
 from apportion.domain.period import FOREVER, HOUR_US, Period, spans
 from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.step import audit, run
-from metering.hours import due, gaps
-from metering.steps import AUDITS, OBSERVED, OF_ENERGY, OF_ENGINES, OVER_EVENTS, RECONCILIATION, STEPS
+from metering.gaps import gaps
+from metering.hours import due
+from metering.steps import AUDITS, OBSERVED, OF_ENGINES, ONLY_WITH, OVER_EVENTS, RECONCILIATION, STEPS
 
 _INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"
 _HOURS = "unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR))"
 
-# What an engine counted in a span is told by a reading within it, or by one that ends a gap of a day at most.
+# What an engine counted in a span is told by a reading within it, or by one that ends a gap of a day at most; what it was doing,
+# also by one whose hold reaches into it.
 _ENGINES_TELL = """
 SELECT EXISTS (
     SELECT 1 FROM raw.engine_sample
-    WHERE sampled_at > $period_start::TIMESTAMP AND sampled_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
+    WHERE sampled_at > $period_start::TIMESTAMP - INTERVAL 1 HOUR AND sampled_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
 )
 """
 
@@ -120,10 +122,10 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
 
 
 def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Clock) -> None:
-    """Run the steps of a span: those over events for one piece of it after another, those of engines and of energy where needed."""
+    """Run the steps of a span: those over events for one piece of it after another, none that would have no row."""
     window = {"period_start": period.start, "period_end": period.end}
-    needless = frozenset() if session.value(_ENGINES_TELL, window) else OF_ENGINES
-    needless |= frozenset() if session.value(_ENERGY_IS_PRICED, window) else OF_ENERGY
+    empty = set() if session.value(_ENGINES_TELL, window) else set(OF_ENGINES)
+    empty |= {name for name, table in ONLY_WITH.items() if not session.value(f"SELECT EXISTS (FROM {table})")}
     for over_events, steps in groupby(STEPS, key=lambda step: step.name in OVER_EVENTS):
         together = tuple(steps)
         if over_events:
@@ -132,7 +134,7 @@ def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Cl
                 run(session, together, piece, policy, clock)
             continue
         for step in together:
-            if step.name in needless:
+            if step.name in empty:
                 session.do(f"DELETE FROM {step.name} {_INSIDE}", window)
                 continue
             if step.name == RECONCILIATION:
@@ -151,15 +153,17 @@ def _pieces(period: Period) -> Iterator[Period]:
 
 def _policy(session: Session) -> dict[str, int]:
     """The policy in force, as parameters of the steps."""
-    found = session.rows("SELECT policy_version, sample_hold_us FROM book.policy ORDER BY policy_version DESC LIMIT 1")
+    found = session.rows(
+        "SELECT policy_version, sample_hold_us, context_weight > 0 FROM book.policy ORDER BY policy_version DESC LIMIT 1"
+    )
     if not found:
         msg = "the ledger knows no policy yet, so nothing can be metered; sync a config into it first."
         raise LedgerError(msg)
-    version, hold = found[0]
+    version, hold, with_context = found[0]
     if hold > HOUR_US:
         msg = f"a GPU sample would hold for {hold // 1_000_000} seconds; set sample_hold_seconds to at most 3600."
         raise LedgerError(msg)
-    return {"policy_version": version, "sample_hold_us": hold}
+    return {"policy_version": version, "sample_hold_us": hold, "with_context": with_context}
 
 
 def _record_refusals(ledger: Ledger, clock: Clock, refused: Mapping[datetime, str], within: Period) -> None:

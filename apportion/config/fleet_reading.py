@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from apportion.config import energy_reading, fleet, rate_rows, values
+from apportion.config import costs_reading, energy_reading, fleet, rate_rows, values
 from apportion.config.energy import EnergyRate
 from apportion.config.fleet import Deployment, Entitlement, Match, ModelAlias, Pool, Rate, SharedCost
 from apportion.config.tables import Placed, Table, each
@@ -55,7 +55,7 @@ def read(root: Table, beside: Path) -> Fleet:
     return Fleet(
         pools=pools,
         deployments=each(root, "deployments", _deployment),
-        rates=rate_rows.each([row for row in rates if not row.has("per_kwh")], _rate),
+        rates=rate_rows.each([row for row in rates if not row.has("per_kwh")], costs_reading.rate),
         energy_rates=energy_reading.read([row for row in rates if row.has("per_kwh")], pools, sorted(ids)),
         shared_costs=each(root, "shared_costs", _shared_cost),
         entitlements=each(root, "entitlements", _entitlement),
@@ -99,15 +99,6 @@ def _match(table: Table) -> Match:
         node=table.pattern("node"),
         gpu_uuid=table.pattern("gpu_uuid"),
         pod=table.pattern("pod"),
-    )
-
-
-def _rate(table: Table) -> Rate:
-    return Rate(
-        pool=table.name("pool"),
-        component=table.choice("component", fleet.COMPONENTS),
-        per_gpu_hour_nano=table.amount("per_gpu_hour"),
-        effective=table.period(),
     )
 
 

@@ -10,9 +10,14 @@ from pathlib import Path
 
 from apportion.config import (
     catalog_checks,
+    costs_checks,
+    costs_reading,
     directory_reading,
+    downtime_reading,
     fleet_checks,
     fleet_reading,
+    models_checks,
+    models_reading,
     placement_checks,
     policy_reading,
     services_reading,
@@ -33,7 +38,10 @@ def load(path: Path) -> Config:
     root = Table(_document(path), f"{path.name}:", problems)
     beside = path.parent
     fleet = fleet_reading.read(root, beside)
+    costs = costs_reading.read(root)
     policy = policy_reading.read(root.table("policy"))
+    models = models_reading.read(root, beside)
+    downtime = downtime_reading.read(root)
     ledger = services_reading.ledger(root.table("ledger"), beside)
     directory = directory_reading.read(root.table("directory"), beside)
     sources = sources_reading.read(root, beside)
@@ -43,8 +51,11 @@ def load(path: Path) -> Config:
     budgets = services_reading.budgets(root.table("budgets"))
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
+    costs_checks.check(fleet, costs, ledger.billing_currency, problems)
     placement_checks.check(fleet, policy, problems)
     catalog_checks.check(fleet, problems)
+    models_checks.check(models, fleet, policy, problems, root.place("policy.weights"))
+    downtime_reading.check(downtime, fleet, problems)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)
@@ -63,9 +74,12 @@ def load(path: Path) -> Config:
         deployments=tuple(row.item for row in fleet.deployments),
         rates=tuple(row.item for row in fleet.rates),
         energy_rates=tuple(row.item for row in fleet.energy_rates),
+        costs=costs.items(),
         shared_costs=tuple(row.item for row in fleet.shared_costs),
         entitlements=tuple(row.item for row in fleet.entitlements),
         model_aliases=tuple(row.item for row in fleet.aliases),
+        models=tuple(row.item for row in models),
+        downtime=tuple(row.item for row in downtime),
     )
 
 

@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from apportion.config.costs import Costs
 from apportion.config.directory import PROJECT_TAG, Directory
+from apportion.config.downtime import Downtime
 from apportion.config.energy import EnergyRate
 from apportion.config.fleet import Deployment, Entitlement, ModelAlias, Pool, Rate, SharedCost, Utilization
 from apportion.config.mapping import Mapping as SourceMapping
+from apportion.config.models import Model
 from apportion.config.plain import fields
 from apportion.config.policy import Policy
 from apportion.config.services import Http, LedgerConfig, Prometheus, Schedule
@@ -30,11 +33,14 @@ class Config:
         deployments: parts of pools.
         rates: the rate card.
         energy_rates: of it what prices kilowatt-hours.
+        costs: exchange rates, discounts, commitments, owned hardware and credits.
         shared_costs: monthly amounts.
         entitlements: reservations.
         policy: metering and settlement.
         directory: who pays.
         model_aliases: names that stand for others.
+        models: what is known of models beyond their names.
+        downtime: GPU time that cannot serve.
         sources: where events come from, and formats of the user's own.
         http: listeners.
         prometheus: bounds of metrics.
@@ -49,11 +55,14 @@ class Config:
     deployments: tuple[Deployment, ...]
     rates: tuple[Rate, ...]
     energy_rates: tuple[EnergyRate, ...]
+    costs: Costs
     shared_costs: tuple[SharedCost, ...]
     entitlements: tuple[Entitlement, ...]
     policy: Policy
     directory: Directory
     model_aliases: tuple[ModelAlias, ...]
+    models: tuple[Model, ...]
+    downtime: tuple[Downtime, ...]
     sources: tuple[Source, ...]
     http: Http
     prometheus: Prometheus

@@ -26,6 +26,8 @@ class Policy:
         utilization: for deployments that say nothing else.
         phase_split: weights, or the best rung that has data.
         weights: token kind -> weight, all five, not all zero.
+        context_weight: what a decoded token weighs more for each token of its context.
+        tiers: tier -> weight of its tokens beside those of other tiers.
         idle: who bears idle cost.
         over: what idle and shared costs are weighed over.
         min_coverage_ppm: telemetry below it flags the hour; parts per million of the paid time.
@@ -38,6 +40,8 @@ class Policy:
     utilization: Utilization
     phase_split: PhaseSplit
     weights: Mapping[str, Decimal]
+    context_weight: Decimal
+    tiers: Mapping[str, Decimal]
     idle: IdlePolicy
     over: Over
     min_coverage_ppm: int

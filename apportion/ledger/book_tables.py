@@ -97,11 +97,6 @@ DEPLOYMENT_MODEL: Final = BookTable(
 MODEL_ALIAS: Final = BookTable(
     name="book.model_alias", columns={"alias": "VARCHAR", "model_id": "VARCHAR", **RANGE}, metered=("alias", "model_id")
 )
-RATE: Final = BookTable(
-    name="book.rate",
-    columns={"pool_id": "VARCHAR", "component": "VARCHAR", "per_gpu_hour_nano": "BIGINT", **RANGE},
-    metered=("pool_id", "component", "per_gpu_hour_nano"),
-)
 ENERGY_RATE: Final = BookTable(
     name="book.energy_rate",
     columns={"pool_id": "VARCHAR", "per_kwh_nano": "BIGINT", "pue_ppm": "INTEGER", "watts_per_gpu": "INTEGER", **RANGE},
@@ -139,10 +134,33 @@ DIRECTORY_RULE: Final = BookTable(
 COST_CENTER: Final = BookTable(
     name="book.cost_center", columns={"team": "VARCHAR", "cost_center": "VARCHAR"}, attributed=("team", "cost_center")
 )
+MODEL_ARCHITECTURE: Final = BookTable(
+    name="book.model_architecture",
+    columns={
+        "model_id": "VARCHAR", "architecture": "VARCHAR", "weights": "VARCHAR", "kv": "VARCHAR", "batch": "INTEGER",
+        "mean_context": "INTEGER", "tensor_parallel": "INTEGER", **RANGE,
+    },
+)  # fmt: skip
+
+MODEL_WEIGHT: Final = BookTable(
+    name="book.model_weight",
+    columns={"model_id": "VARCHAR", "weight": "BIGINT", **RANGE},
+    metered=("model_id", "weight"),
+)
+MODEL_ADAPTER: Final = BookTable(
+    name="book.model_adapter",
+    columns={"model_id": "VARCHAR", "pattern": "VARCHAR", **RANGE},
+    metered=("model_id", "pattern"),
+)
+DOWNTIME: Final = BookTable(
+    name="book.downtime",
+    columns={"deployment_id": "VARCHAR", "gpus": "INTEGER", "cause": "VARCHAR", **RANGE},
+    metered=("deployment_id", "gpus", "cause"),
+)
 
 TABLES: Final = (
-    POOL, DEPLOYMENT, DEPLOYMENT_MODEL, MODEL_ALIAS, RATE, ENERGY_RATE, SHARED_COST, SHARED_COST_SHARE, ENTITLEMENT, DIRECTORY_RULE,
-    COST_CENTER,
+    POOL, DEPLOYMENT, DEPLOYMENT_MODEL, MODEL_ALIAS, ENERGY_RATE, SHARED_COST, SHARED_COST_SHARE, ENTITLEMENT, DIRECTORY_RULE,
+    COST_CENTER, MODEL_ARCHITECTURE, MODEL_WEIGHT, MODEL_ADAPTER, DOWNTIME,
 )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ part AS (  -- of several dated rows in one hour, the first says how utilization 
 origin AS (
     SELECT charge_period_start, pool_no, SUM(effective_cost_nano) AS cost
     FROM metering.origin_charge_hourly
-    WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
+    WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP AND cause = ''
     GROUP BY charge_period_start, pool_no
 ),
 weighed AS (

@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apportion.ledger.connection import Session
+from tests.steps.metering import weight_facts
 from tests.steps.metering.engine_facts import Count, tables
+from tests.steps.metering.weight_facts import Down, Weighed
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR = 3_600_000_000
@@ -66,6 +68,7 @@ class Deployment(Dated):
     utilization: str = "active"
     capacity: int | None = None
     match: tuple[tuple[str, str], ...] = ()
+    role: str = "both"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +166,8 @@ class Facts:
         }
     )
     weight_scale: int = 10
+    weighed: Weighed = field(default_factory=Weighed)
+    downs: tuple[Down, ...] = ()
     hold: int = 120_000_000
     min_coverage_ppm: int = 900_000
     tolerance_ppm: int = 10_000
@@ -171,12 +176,17 @@ class Facts:
 EMPTIED = (
     "raw.usage_event", "raw.series", "raw.source", "raw.gpu_sample", "raw.gpu_series", "raw.gpu_device", "raw.dirty_hour",
     "raw.engine", "raw.engine_series", "raw.engine_sample", "metering.engine_usage_hourly", "metering.reconciliation_hourly",
-    "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.energy_rate", "book.shared_cost", "book.policy",
+    "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.energy_rate", "book.fx", "book.discount",
+    "book.commitment", "book.coverage", "book.savings", "book.asset", "book.credit", "book.shared_cost", "book.policy",
     "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.series_place", "metering.placed_usage_hourly",
     "metering.observed_event", "metering.observed_usage_hourly", "metering.pool_energy_hourly", "metering.energy_charge_hourly",
     "metering.inventory_hourly",
+    "metering.price_segment", "metering.card_charge_hourly", "metering.commitment_hourly", "metering.asset_hourly",
+    "metering.credit_pool_hourly", "metering.credit_hourly",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
     "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
+    "book.model_weight", "book.model_adapter", "book.downtime", "metering.engine_place_hourly", "metering.engine_state_hourly",
+    "metering.prefill_place_hourly", "metering.downtime_hourly", "metering.idle_hourly",
 )  # fmt: skip
 
 
@@ -185,7 +195,7 @@ def load(session: Session, facts: Facts) -> None:
     for table in EMPTIED:
         session.do(f"DELETE FROM {table}")
     models = [d for deployment in facts.deployments for d in deployment.models] + [e.model for e in facts.events]
-    models += [c.model for c in facts.counts]
+    models += [c.model for c in facts.counts] + [*facts.weighed.models] + [base for base, _ in facts.weighed.adapters]
     models += [name for alias in facts.aliases for name in (alias.alias, alias.model)]
     model_no = _dictionary(session, "book.model", models)
     pool_no = _dictionary(
@@ -198,12 +208,16 @@ def load(session: Session, facts: Facts) -> None:
     for d in facts.deployments:
         match = dict(d.match)
         patterns = [match.get(name) for name in ("cluster", "replica", "namespace", "node", "gpu_uuid", "pod")]
-        row = [deployment_no[d.id], pool_no[d.pool], d.gpus, d.utilization, d.capacity, "", "caller", "both", *patterns]
+        row = [deployment_no[d.id], pool_no[d.pool], d.gpus, d.utilization, d.capacity, "", "caller", d.role, *patterns]
         _insert(session, "book.deployment", [[*row, *_dates(d)]])
         _insert(
             session, "book.deployment_model", [[deployment_no[d.id], model_no[model], *_dates(d)] for model in d.models]
         )
-    _insert(session, "book.rate", [[pool_no[r.pool], r.component, r.nano, *_dates(r)] for r in facts.rates])
+    _insert(
+        session,
+        "book.rate (pool_no, component, price_nano, list_nano, effective_from, effective_to)",
+        [[pool_no[r.pool], r.component, r.nano, r.nano, *_dates(r)] for r in facts.rates],
+    )
     _insert(
         session, "book.energy_rate", [[pool_no[r.pool], r.nano, r.pue, r.watts, *_dates(r)] for r in facts.energy_rates]
     )
@@ -213,10 +227,25 @@ def load(session: Session, facts: Facts) -> None:
     _insert(
         session,
         "book.policy",
-        [[*policy, *(facts.weights[kind] for kind in KINDS), "", moment(0), facts.tolerance_ppm, "[]"]],
+        [
+            [
+                *policy,
+                *(facts.weights[kind] for kind in KINDS),
+                "",
+                moment(0),
+                facts.tolerance_ppm,
+                "[]",
+                facts.weighed.context,
+                facts.weighed.tiers_text,
+            ]
+        ],
     )
     land(session, facts.events, model_no)
     sample(session, facts.samples)
+    always = [moment(0), moment(FOREVER)]
+    given = weight_facts.tables(facts.weighed, facts.downs, (model_no, deployment_no), always, moment)
+    for table, rows in given.items():
+        _insert(session, table, rows)
     for table, rows in tables(facts.counts, model_no, moment).items():
         _insert(session, table, rows)
     _mark(session, (c.at for c in facts.counts))

@@ -8,7 +8,19 @@ from apportion.ledger.connection import Ledger
 from apportion.ledger.step import Query
 from metering.steps import AUDITS, STEPS
 
-VIEWS = {"metering.consumption_hourly": {"metering.placed_usage_hourly", "metering.reconciliation_hourly"}}
+VIEWS = {
+    "metering.consumption_hourly": {
+        "metering.placed_usage_hourly",
+        "metering.prefill_place_hourly",
+        "metering.reconciliation_hourly",
+    },
+    "metering.purchase_hourly": {
+        "metering.card_charge_hourly",
+        "metering.commitment_hourly",
+        "metering.asset_hourly",
+        "metering.energy_charge_hourly",
+    },
+}
 """Views that steps read, by the tables they are made of."""
 
 
@@ -50,5 +62,5 @@ def test_every_truth_is_asked() -> None:
     """The audits of a span, by name."""
     assert {audit.name for audit in AUDITS} == {
         "allocated_cost_equals_origin_cost", "deployment_cost_equals_origin_cost", "every_event_is_placed_once", "every_paid_hour_has_a_charge",
-        "every_token_is_on_a_line", "no_negative_charge", "unlogged_tokens_are_nobodys", "unpriced_is_explained",
+        "commitment_effective_equals_billed", "credits_pay_no_more_than_is_owed", "every_token_is_on_a_line", "no_negative_charge", "idle_has_its_causes", "unlogged_tokens_are_nobodys", "unpriced_is_explained",
     }  # fmt: skip
