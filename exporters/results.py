@@ -22,8 +22,8 @@ from apportion.ledger.connection import Ledger, Row, Session
 
 TABLES: Final = (
     "months", "chargeback", "settlement", "unit_cost", "refused_hours", "counters", "pool_shares", "reconciliation",
-    "sources", "streams", "observed_usage", "stream_gaps", "collectors", "ingest_totals", "rejections", "discoveries", "step_runs",
-    "job_runs", "prices", "price_doubts",
+    "sources", "streams", "observed_usage", "stream_gaps", "collectors", "ingest_totals", "rejections", "discoveries", "inventory",
+    "step_runs", "job_runs", "prices", "price_doubts",
 )  # fmt: skip
 """Written anew each time."""
 

@@ -52,6 +52,7 @@ _ORDER: Final = (
     "metering.credit_pool_hourly",
     "metering.credit_hourly",
     "metering.origin_charge_hourly",
+    "metering.inventory_hourly",
     "metering.gpu_activity_hourly",
     "metering.deployment_cost_hourly",
     "metering.model_usage_hourly",

@@ -4,7 +4,8 @@ Formats, and where they are described:
 - skypilot: `vms.csv` of the SkyPilot catalog, schema v5 and later (README of skypilot-org/skypilot-catalog): one instance type in
   one region or zone per line, prices in USD, an empty `SpotPrice` where there is none.
 - aws: CSV offer file of AmazonEC2 (AWS Billing, "Reading the service price list file"): five lines of metadata, then the header. Of
-  its lines the shared Linux instances on demand count; the others are other systems, tenancies and terms. It does not name the GPU.
+  its lines the shared, plain Linux instances on demand count; the others are other systems, software, tenancies and terms. It does
+  not name the GPU.
 - azure: items of the Retail Prices API (Azure REST reference, "Azure Retail Prices"), as its JSON or as a CSV with its fields. Of
   them virtual machines by the hour count, not Windows, low priority or reservations. It names neither the GPU nor how many there are.
 - apportion: a file in the columns of the packaged `prices.csv`.
@@ -18,7 +19,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Final
+from io import StringIO
+from itertools import islice
+from typing import Final, TextIO
 
 from apportion.catalog import prices
 from apportion.domain.errors import InputError
@@ -26,6 +29,12 @@ from apportion.domain.money import NANO, half_even
 
 FORMATS: Final = ("skypilot", "aws", "azure", "apportion")
 _AWS_METADATA_LINES: Final = 5
+_AWS_WANTED: Final = {
+    "TermType": "OnDemand",
+    "Tenancy": "Shared",
+    "Operating System": "Linux",
+    "CapacityStatus": "Used",
+}
 _HOURS: Final = ("Hrs", "hrs", "Hours")
 
 Row = Mapping[str, str]
@@ -60,17 +69,18 @@ class Offer:
         return half_even(Fraction(self.price) * NANO / gpus)
 
 
-def read(text: str, format_name: str) -> list[Offer]:
-    """The offers of GPU instances in a file, each once, in its order.
+def read(stream: TextIO, format_name: str) -> list[Offer]:
+    """The offers of GPU instances in a file, each once, in its order; line by line, since some files have gigabytes.
 
     Raises: InputError, in a sentence with the line, for a file that is not of the format, has no GPU instance on the terms that
     are read, or has a price that cannot be read.
     """
     reader, first = _READERS[format_name]
-    if format_name == "azure" and text.lstrip()[:1] in {"{", "["}:
+    text = stream.read() if format_name == "azure" else ""
+    if text.lstrip()[:1] in {"{", "["}:
         rows: Iterator[tuple[int, Row]] = enumerate(_items(text), 1)
     else:
-        rows = _lines(text, first)
+        rows = _lines(StringIO(text) if text else stream, first)
     found: dict[Offer, None] = {}
     for line, row in rows:
         try:
@@ -89,9 +99,8 @@ def read(text: str, format_name: str) -> list[Offer]:
     return list(found)
 
 
-def _lines(text: str, first: int) -> Iterator[tuple[int, Row]]:
-    lines = text.removeprefix("\ufeff").splitlines()[first:]
-    reader = csv.DictReader(lines, restval="")
+def _lines(stream: TextIO, first: int) -> Iterator[tuple[int, Row]]:
+    reader = csv.DictReader(islice(stream, first, None), restval="")
     for row in reader:
         yield first + reader.line_num, row
 
@@ -126,15 +135,10 @@ def _skypilot(row: Row) -> Iterator[Offer]:
 
 
 def _aws(row: Row) -> Iterator[Offer]:
-    wanted = {
-        "TermType": "OnDemand",
-        "Tenancy": "Shared",
-        "Operating System": "Linux",
-        "CapacityStatus": "Used",
-        "Pre Installed S/W": "NA",
-    }
-    if any(row[column] != value for column, value in wanted.items()) or row["Unit"] not in _HOURS:
+    if any(row[column] != value for column, value in _AWS_WANTED.items()) or row["Unit"] not in _HOURS:
         return
+    if row["Pre Installed S/W"] not in {"", "NA"} or row.get("MarketOption", "OnDemand") not in {"", "OnDemand"}:
+        return  # software on top; blocks of capacity, which are bought ahead
     if not row["GPU"] or not (gpus := _number(row["GPU"], "GPU")):
         return
     if price := _number(row["PricePerUnit"], "PricePerUnit"):

@@ -11,7 +11,6 @@ import argparse
 import importlib
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from apportion import __version__
 from apportion.cli.commands import COMMANDS, OPTIONS, shared

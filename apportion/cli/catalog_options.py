@@ -39,7 +39,9 @@ def rates(parser: argparse.ArgumentParser, shared: Callable[[argparse.ArgumentPa
 def inventory(parser: argparse.ArgumentParser) -> None:
     """What the inventory is held against."""
     parser.add_argument(
-        "--since", metavar="T", help="first hour, such as 2026-10-01T00:00Z (default: the newest month)"
+        "--since",
+        metavar="T",
+        help="first hour, such as 2026-10-01T00:00Z (default: the 31 days up to the newest telemetry)",
     )
     parser.add_argument("--until", metavar="T", help="end of the last hour, exclusive")
     parser.add_argument(

@@ -70,7 +70,8 @@ def _show(found: Sequence[ListPrice]) -> None:
 
 def _import(options: argparse.Namespace) -> int:
     try:
-        offers = cloud_prices.read(options.file.read_text(encoding="utf-8"), options.format)
+        with options.file.open(encoding="utf-8-sig", newline="") as stream:
+            offers = cloud_prices.read(stream, options.format)
     except OSError as error:
         raise InputError(
             f"{options.file} cannot be read ({error.strerror}); give this user access, or correct the path"

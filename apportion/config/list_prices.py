@@ -13,6 +13,9 @@ from apportion.domain.period import FOREVER, Period
 AMOUNTS: Final = ("per_gpu_hour", "per_gpu_second", "per_month", "per_year", "per_kwh", "list")
 """Keys that say a price themselves."""
 
+_PURCHASES: Final = {"spot": "spot", "serverless": "serverless", "reserved_1y": "reserved", "rental_3y": "reserved"}
+"""Kind of a list price -> how a rate calls that; what is missing is on demand."""
+
 
 def resolved(root: Table, rate: Table) -> Table:
     """The rate with the price in place of its `catalog`; without that key, the rate itself.
@@ -24,7 +27,9 @@ def resolved(root: Table, rate: Table) -> Table:
         return rate
     row = {key: rate.raw(key) for key in rate.written() if key != "catalog"}
     found = _price(root, rate)
-    return Table({**row, "per_gpu_hour": str(found.usd_per_gpu_hour) if found else "0"}, rate.where, rate.problems)
+    evidence = {"source": found.citation, "purchase": _PURCHASES.get(found.kind, "on_demand")} if found else {}
+    price = {"per_gpu_hour": str(found.usd_per_gpu_hour) if found else "0"}
+    return Table({**evidence, **row, **price}, rate.where, rate.problems)
 
 
 def _price(root: Table, rate: Table) -> ListPrice | None:

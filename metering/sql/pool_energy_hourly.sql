@@ -103,40 +103,53 @@ reading AS (
     FROM raw.gpu_sample AS sample
     JOIN edge_reading USING (device_no, sampled_at)
 ),
-neighbour AS (
+counter AS (
     SELECT
-        reading.*,
-        LAG(at_us) OVER earlier AS from_us, at_us AS to_us,
-        LAG(energy_millijoules) OVER earlier AS counted_before
+        reading.*, LEAD(at_us) OVER later AS next_us, LEAD(gpu_series_no) OVER later AS next_series_no,
+        LEAD(energy_millijoules) OVER later AS next_millijoules
     FROM reading
     WHERE energy_millijoules IS NOT NULL
-    WINDOW earlier AS (PARTITION BY device_no ORDER BY at_us)
+    WINDOW later AS (PARTITION BY device_no ORDER BY at_us)
 ),
-increment AS (  -- 10 kW is more than any device takes: such a counter is no meter
-    SELECT device_no, gpu_series_no, from_us, to_us,
-        CASE WHEN energy_millijoules < counted_before THEN energy_millijoules
-            ELSE energy_millijoules - counted_before END AS counted_mj
-    FROM neighbour
-    WHERE to_us - from_us <= 86400000000
-        AND CASE WHEN energy_millijoules < counted_before THEN energy_millijoules::HUGEINT
-            ELSE energy_millijoules::HUGEINT - counted_before END <= (to_us - from_us) * 10
-),
-hold AS (
+judged AS (  -- 10 kW is more than any device takes: such a counter is no meter
     SELECT
-        device_no, gpu_series_no, power_milliwatts, at_us,
-        LEAST(at_us + $sample_hold_us::BIGINT, LEAD(at_us, 1, 9223372036854775807) OVER timeline) AS held_to,
+        counter.*, next_millijoules - CASE WHEN next_millijoules < energy_millijoules THEN 0 ELSE energy_millijoules END AS counted_mj,
+        COALESCE(next_us - at_us <= 86400000000
+                 AND next_millijoules - CASE WHEN next_millijoules < energy_millijoules THEN 0 ELSE energy_millijoules END
+                     <= (next_us - at_us) * 10, FALSE) AS is_metered
+    FROM counter
+),
+mixed AS (  -- devices whose counter is not in every reading
+    SELECT DISTINCT device_no FROM reading WHERE energy_millijoules IS NULL
+),
+stretched AS (
+    SELECT
+        device_no, gpu_series_no, power_milliwatts, at_us, LEAD(at_us) OVER timeline AS next_us,
         MAX(CASE WHEN energy_millijoules IS NOT NULL THEN at_us END)
             OVER (timeline ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS counter_us
     FROM reading
+    WHERE device_no IN (SELECT device_no FROM mixed)
     WINDOW timeline AS (PARTITION BY device_no ORDER BY at_us)
 ),
-metered_time AS (
-    SELECT gpu_series_no, from_us, to_us, counted_mj, 0 AS milliwatts FROM increment
+hold AS (
+    SELECT gpu_series_no, power_milliwatts, at_us, next_us
+    FROM judged
+    WHERE NOT is_metered AND device_no NOT IN (SELECT device_no FROM mixed)
     UNION ALL
-    SELECT hold.gpu_series_no, hold.at_us, hold.held_to, 0, hold.power_milliwatts
+    SELECT stretched.gpu_series_no, stretched.power_milliwatts, stretched.at_us, stretched.next_us
+    FROM stretched
+    LEFT JOIN judged  -- NULL: no counter covers it
+        ON judged.device_no = stretched.device_no AND judged.at_us = stretched.counter_us AND judged.is_metered
+    WHERE judged.at_us IS NULL
+),
+metered_time AS (
+    SELECT next_series_no AS gpu_series_no, at_us AS from_us, next_us AS to_us, counted_mj, 0 AS milliwatts
+    FROM judged
+    WHERE is_metered
+    UNION ALL
+    SELECT gpu_series_no, at_us, LEAST(at_us + $sample_hold_us::BIGINT, COALESCE(next_us, 9223372036854775807)), 0, power_milliwatts
     FROM hold
-    LEFT JOIN increment ON increment.device_no = hold.device_no AND increment.from_us = hold.counter_us  -- NULL: no counter covers it
-    WHERE increment.from_us IS NULL AND hold.power_milliwatts <= 10000000
+    WHERE power_milliwatts <= 10000000
 ),
 hour_of_time AS (
     SELECT from_us // 3600000000 AS hour_no, * FROM metered_time WHERE from_us // 3600000000 = (to_us - 1) // 3600000000
@@ -158,7 +171,8 @@ part AS (
 SELECT
     make_timestamp(hour_no * 3600000000) AS charge_period_start, pool_no,
     SUM(ends_us - begins_us)::BIGINT     AS measured_us,
-    (SUM(counted_mj::HUGEINT * ends_us // span_us - counted_mj::HUGEINT * begins_us // span_us)
-        + SUM(milliwatts::HUGEINT * (ends_us - begins_us)) // 1000000)::BIGINT AS energy_mj
+    (SUM(CASE WHEN ends_us - begins_us = span_us THEN counted_mj  -- most: whole in one hour of one pool
+            ELSE (counted_mj::HUGEINT * ends_us // span_us - counted_mj::HUGEINT * begins_us // span_us)::BIGINT END)
+        + SUM(milliwatts * (ends_us - begins_us)) // 1000000)::BIGINT AS energy_mj
 FROM part
 GROUP BY hour_no, pool_no

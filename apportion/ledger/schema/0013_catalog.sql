@@ -43,6 +43,51 @@ COMMENT ON COLUMN metering.energy_charge_hourly.cost_in_currency_nano IS 'NULL: 
 COMMENT ON COLUMN metering.gpu_activity_hourly.observed_us IS 'GPU-microseconds that samples with a known reading held; a MIG slice counts for its part of the GPU';
 COMMENT ON COLUMN metering.gpu_activity_hourly.active_ppm_us IS 'sum over samples of active ppm x microseconds held, weighed alike';
 
+CREATE TABLE metering.inventory_hourly (
+    charge_period_start  TIMESTAMP NOT NULL,
+    pool_no              INTEGER NOT NULL,
+    gpu                  VARCHAR NOT NULL,
+    node                 VARCHAR NOT NULL,
+    devices              INTEGER NOT NULL
+);
+COMMENT ON TABLE metering.inventory_hourly IS 'grain: charge_period_start, pool_no, gpu, node; the GPUs that telemetry saw in an hour; pool 0 is none, or several';
+COMMENT ON COLUMN metering.inventory_hourly.gpu IS 'what its samples call the product';
+COMMENT ON COLUMN metering.inventory_hourly.devices IS 'distinct GPUs; slices of one are one';
+
+CREATE VIEW export.inventory AS
+WITH newest AS (SELECT max(charge_period_start) AS charge_period_start FROM metering.inventory_hourly),
+metered AS (
+    SELECT hour.charge_period_start
+    FROM metering.metered_hour AS hour
+    CROSS JOIN newest
+    WHERE hour.charge_period_start > newest.charge_period_start - INTERVAL 31 DAY AND hour.charge_period_start <= newest.charge_period_start
+),
+bought AS (
+    SELECT
+        metered.charge_period_start, pool.pool_no, string_agg(DISTINCT pool.gpu, ' and ' ORDER BY pool.gpu) AS gpu,
+        max(pool.gpus) AS gpus
+    FROM metered
+    JOIN book.pool AS pool
+        ON pool.effective_from < metered.charge_period_start + INTERVAL 1 HOUR AND pool.effective_to > metered.charge_period_start
+    GROUP BY metered.charge_period_start, pool.pool_no
+),
+seen AS (
+    SELECT
+        charge_period_start, pool_no, string_agg(DISTINCT gpu, ' and ' ORDER BY gpu) AS seen_gpu,
+        string_agg(DISTINCT node, ', ' ORDER BY node) AS nodes, sum(devices)::BIGINT AS devices
+    FROM metering.inventory_hourly
+    WHERE charge_period_start IN (SELECT charge_period_start FROM metered)
+    GROUP BY charge_period_start, pool_no
+)
+SELECT
+    charge_period_start, key.pool_id, coalesce(bought.gpu, '') AS gpu, coalesce(bought.gpus, 0) AS gpus,
+    coalesce(seen.seen_gpu, '') AS seen_gpu, coalesce(seen.nodes, '') AS nodes, coalesce(seen.devices, 0) AS devices
+FROM bought
+FULL JOIN seen USING (charge_period_start, pool_no)
+JOIN book.pool_key AS key USING (pool_no);
+COMMENT ON VIEW export.inventory IS 'GPUs bought and GPUs seen by hour and pool, of the 31 days up to the newest telemetry; devices 0 is no telemetry, pool_id empty is GPUs of no pool';
+COMMENT ON COLUMN export.inventory.gpus IS 'as configured; the larger number where a pool is resized within the hour';
+
 CREATE OR REPLACE VIEW metering.purchase_hourly AS
 SELECT
     charge_period_start, pool_no, component, evidence, currency, '' AS cause, paid_us, effective_cost_nano,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from fractions import Fraction
+from io import StringIO
 
 import pytest
 
@@ -24,14 +25,16 @@ AWS = """"FormatVersion","v1.0"
 "Publication Date","2026-10-01T00:00:00Z"
 "Version","20261001000000"
 "OfferCode","AmazonEC2"
-"SKU","OfferTermCode","TermType","EffectiveDate","Unit","PricePerUnit","Currency","Location","Instance Type","Tenancy","Operating System","CapacityStatus","Pre Installed S/W","GPU","Region Code"
-"A","J","OnDemand","2026-10-01","Hrs","55.0400000000","USD","US East (N. Virginia)","p5.48xlarge","Shared","Linux","Used","NA","8","us-east-1"
-"B","J","OnDemand","2026-10-01","Hrs","60.0400000000","USD","US East (N. Virginia)","p5.48xlarge","Shared","Windows","Used","NA","8","us-east-1"
-"C","J","OnDemand","2026-10-01","Hrs","58.0000000000","USD","US East (N. Virginia)","p5.48xlarge","Dedicated","Linux","Used","NA","8","us-east-1"
-"D","J","Reserved","2026-10-01","Hrs","33.0000000000","USD","US East (N. Virginia)","p5.48xlarge","Shared","Linux","Used","NA","8","us-east-1"
-"E","J","Reserved","2026-10-01","Quantity","100000","USD","US East (N. Virginia)","p5.48xlarge","Shared","Linux","Used","NA","8","us-east-1"
-"F","J","OnDemand","2026-10-01","Hrs","0.0000000000","USD","US East (N. Virginia)","p5.48xlarge","Shared","Linux","Used","NA","8","us-east-1"
-"G","J","OnDemand","2026-10-01","Hrs","0.0960000000","USD","US East (N. Virginia)","m5.large","Shared","Linux","Used","NA","","us-east-1"
+"SKU","OfferTermCode","TermType","EffectiveDate","Unit","PricePerUnit","Currency","Location","Instance Type","Tenancy","Operating System","CapacityStatus","Pre Installed S/W","GPU","Region Code","MarketOption"
+"A","J","OnDemand","2026-10-01","Hrs","55.0400000000","USD","US East (N. Virginia)","p5.48xlarge","Shared","Linux","Used","NA","8","us-east-1","OnDemand"
+"B","J","OnDemand","2026-10-01","Hrs","60.0400000000","USD","US East (N. Virginia)","p5.48xlarge","Shared","Windows","Used","NA","8","us-east-1","OnDemand"
+"C","J","OnDemand","2026-10-01","Hrs","58.0000000000","USD","US East (N. Virginia)","p5.48xlarge","Dedicated","Linux","Used","NA","8","us-east-1","OnDemand"
+"D","J","Reserved","2026-10-01","Hrs","33.0000000000","USD","US East (N. Virginia)","p5.48xlarge","Shared","Linux","Used","NA","8","us-east-1","OnDemand"
+"E","J","Reserved","2026-10-01","Quantity","100000","USD","US East (N. Virginia)","p5.48xlarge","Shared","Linux","Used","NA","8","us-east-1","OnDemand"
+"F","J","OnDemand","2026-10-01","Hrs","0.0000000000","USD","US East (N. Virginia)","p5.48xlarge","Shared","Linux","Used","NA","8","us-east-1","OnDemand"
+"H","J","OnDemand","2026-10-01","Hrs","31.4600000000","USD","US East (N. Virginia)","p5.48xlarge","Shared","Linux","Used","NA","8","us-east-1","CapacityBlock"
+"I","J","OnDemand","2026-10-01","Hrs","66.0000000000","USD","US East (N. Virginia)","p5.48xlarge","Shared","Linux","Used","SQL Web","8","us-east-1","OnDemand"
+"G","J","OnDemand","2026-10-01","Hrs","0.0960000000","USD","US East (N. Virginia)","m5.large","Shared","Linux","Used","NA","","us-east-1","OnDemand"
 """
 
 ITEM = {
@@ -47,6 +50,11 @@ OTHERS = [
     ITEM | {"type": "Reservation", "reservationTerm": "1 Year", "retailPrice": 68900},
     ITEM | {"serviceName": "Storage"},
 ]
+
+
+def read(text: str, format_name: str) -> list[cloud_prices.Offer]:
+    """The offers of a text."""
+    return cloud_prices.read(StringIO(text), format_name)
 
 
 def said(offers: list[cloud_prices.Offer]) -> list[tuple[object, ...]]:
@@ -68,7 +76,7 @@ def said(offers: list[cloud_prices.Offer]) -> list[tuple[object, ...]]:
 
 def test_a_skypilot_catalog_has_on_demand_and_spot() -> None:
     """Zones of one price are one offer; instances without accelerator and absent spot prices are none."""
-    assert said(cloud_prices.read(SKYPILOT, "skypilot")) == [
+    assert said(read(SKYPILOT, "skypilot")) == [
         ("p5.48xlarge", "H100", 8, "us-east-1", "on_demand", Decimal("55.04"), "USD", ""),
         ("p5.48xlarge", "H100", 8, "us-east-1", "spot", Decimal("21.5"), "USD", ""),
         ("g6.xlarge", "L4", 1, "us-east-1", "on_demand", Decimal("0.8048"), "USD", ""),
@@ -76,8 +84,8 @@ def test_a_skypilot_catalog_has_on_demand_and_spot() -> None:
 
 
 def test_an_aws_offer_file_has_shared_linux_on_demand() -> None:
-    """Behind five lines of metadata; other systems, tenancies, terms, free lines and instances without GPU are left out."""
-    assert said(cloud_prices.read(AWS, "aws")) == [
+    """Behind five lines of metadata; other systems, software, tenancies, terms, capacity blocks, free lines and instances without GPU are left out."""
+    assert said(read(AWS, "aws")) == [
         ("p5.48xlarge", "", 8, "us-east-1", "on_demand", Decimal("55.0400000000"), "USD", "2026-10-01")
     ]
 
@@ -101,22 +109,20 @@ def test_azure_prices_are_read_from_the_answer_and_from_a_table() -> None:
         [",".join(ITEM), *(",".join(map(str, item.values())) for item in [ITEM, *OTHERS] if len(item) == len(ITEM))]
     )
 
-    assert said(cloud_prices.read(json.dumps({"Items": [ITEM, *OTHERS]}), "azure")) == expected
-    assert said(cloud_prices.read(table, "azure")) == expected
+    assert said(read(json.dumps({"Items": [ITEM, *OTHERS]}), "azure")) == expected
+    assert said(read(table, "azure")) == expected
 
 
 def test_a_price_list_of_ones_own_has_the_columns_of_the_packaged_one() -> None:
     """So that prices kept like the catalog's become rates too."""
     text = ",".join(prices.COLUMNS) + "\nH100_SXM,Cloud,h8,eu,on_demand,2.5,2026-04,high,a contract,\n"
 
-    assert said(cloud_prices.read(text, "apportion")) == [
-        ("h8", "H100_SXM", 1, "eu", "on_demand", Decimal("2.5"), "USD", "")
-    ]
+    assert said(read(text, "apportion")) == [("h8", "H100_SXM", 1, "eu", "on_demand", Decimal("2.5"), "USD", "")]
 
 
 def test_an_instance_is_divided_by_its_gpus() -> None:
     """Exactly where nine decimals are enough, else to the even nano."""
-    (first, *_) = cloud_prices.read(SKYPILOT, "skypilot")
+    (first, *_) = read(SKYPILOT, "skypilot")
 
     assert first.per_gpu_hour_nano(Fraction(8)) == 6_880_000_000
     assert first.per_gpu_hour_nano(Fraction(3)) == 18_346_666_667
@@ -139,7 +145,7 @@ def test_an_instance_is_divided_by_its_gpus() -> None:
 def test_a_file_of_another_format_is_refused(text: str, format_name: str, sentence: str) -> None:
     """With the line and what is wrong with it."""
     with pytest.raises(InputError) as raised:
-        cloud_prices.read(text, format_name)
+        read(text, format_name)
 
     assert str(raised.value).startswith(sentence)
 

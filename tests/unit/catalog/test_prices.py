@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from apportion.catalog import hardware, prices
+from apportion.config.values import TEXT_MAX
 from apportion.domain.errors import InputError
 
 HEADER = ",".join(prices.COLUMNS)
@@ -23,6 +24,7 @@ def test_every_packaged_price_has_source_date_and_confidence() -> None:
 
     assert len(found) >= 120
     assert all(price.source and price.as_of and price.confidence for price in found)
+    assert all(len(price.citation) <= TEXT_MAX for price in found)
     assert {price.gpu for price in found} <= set(hardware.hardware())
     for price in found:
         assert prices.matching(price.reference, [other for other in found if other.gpu == price.gpu]) == (price,)

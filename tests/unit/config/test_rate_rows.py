@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from apportion.cli import main
+from tests.unit.catalog.test_cloud_prices import SKYPILOT
 from tests.unit.config.conftest import Loaded, Problems
 from tests.unit.config.test_fleet import NOVEMBER, OCTOBER, UNTIL_NOVEMBER, rate
 
@@ -31,7 +33,12 @@ def test_a_list_price_is_charged_and_said(loaded: Loaded) -> None:
     """The amount is the catalog's for the pool's GPU, and a warning has price, seller, date, confidence and source."""
     config = loaded(pool() + cited("AWS/on_demand/us-east@2026-H1"))
 
-    assert [(row.component, row.per_gpu_hour_nano) for row in config.rates] == [("accelerator", 6_880_000_000)]
+    assert [(row.component, row.unit, row.price_nano, row.purchase) for row in config.rates] == [
+        ("accelerator", "gpu_hour", 6_880_000_000, "on_demand")
+    ]
+    assert config.rates[0].source.startswith(
+        "6.88 USD per GPU-hour, AWS on_demand us-east p5.48xlarge, as of 2026-H1, confidence high ("
+    )
     (said,) = config.warnings
     assert said.startswith(
         "apportion.toml:rates[0].catalog: pool 'p' is charged a public list price: 6.88 USD per GPU-hour, "
@@ -71,6 +78,40 @@ def test_a_list_price_is_no_price_of_another_currency(problems: Problems) -> Non
     )
 
 
+def test_a_list_price_may_be_in_another_currency_than_the_ledger(loaded: Loaded) -> None:
+    """Where the rate says so, and the ledger has an exchange rate."""
+    fx = f'[[fx]]\ncurrency = "USD"\nrate = "0.9"\n{OCTOBER}\n'
+    config = loaded(pool() + cited("SF Compute/spot/market low", 'currency = "USD"') + fx, ledger=EUR)
+
+    assert [(row.currency, row.price_nano, row.purchase) for row in config.rates] == [("USD", 1_260_000_000, "spot")]
+
+
+def test_what_an_import_prints_is_a_rate_file(
+    loaded: Loaded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows from a cloud's price file are read back as they were printed."""
+    (tmp_path / "vms.csv").write_text(SKYPILOT, encoding="utf-8")
+    command = [
+        "rates",
+        "import",
+        str(tmp_path / "vms.csv"),
+        "--format",
+        "skypilot",
+        "--pool",
+        "p",
+        "--purchase",
+        "spot",
+    ]
+    assert main([*command, "--since", "2026-10-01T00:00Z"]) == 0
+    (tmp_path / "rates.csv").write_text(capsys.readouterr().out, encoding="utf-8")
+    config = loaded(pool() + '[[rate_files]]\npath = "rates.csv"\n')
+
+    assert [(row.pool, row.price_nano, row.purchase, row.source) for row in config.rates] == [
+        ("p", 2_687_500_000, "spot", "vms.csv (skypilot): p5.48xlarge us-east-1 21.5 per hour")
+    ]
+    assert config.warnings == ()
+
+
 def test_a_file_of_rates_is_read_behind_the_tables(loaded: Loaded, tmp_path: Path) -> None:
     """Columns are the keys of [[rates]], an empty cell is a key that is not written; list prices and energy work alike."""
     (tmp_path / "rates.csv").write_text(
@@ -83,7 +124,7 @@ def test_a_file_of_rates_is_read_behind_the_tables(loaded: Loaded, tmp_path: Pat
     )
     config = loaded(pool() + pool(name="q") + rate() + '[[rate_files]]\npath = "rates.csv"\n')
 
-    assert [(row.pool, row.per_gpu_hour_nano) for row in config.rates] == [
+    assert [(row.pool, row.price_nano) for row in config.rates] == [
         ("p", 10**9),
         ("q", 2_490_000_000),
         ("q", 1_550_000_000),
