@@ -124,11 +124,15 @@ def cover(
     """
     takers: list[Cover | Plan] = [*covers, *plans]
     named = {pool for row in takers for pool in row.pools}
-    pools = [row for row in bought if row.id in named]
+    pools = sorted((row for row in bought if row.id in named), key=lambda row: row.effective)
+    begun, held = 0, dict[str, Bought]()
     covered: dict[tuple[str, str, int], list[Period]] = defaultdict(list)
     saved: dict[tuple[str, str, int, int, int, int], list[Period]] = defaultdict(list)
     for between in _segments([*(row.effective for row in pools), *(row.effective for row in takers)]):
-        free = defaultdict(int, {row.id: row.gpus for row in pools if _during(row.effective, between)})
+        while begun < len(pools) and pools[begun].effective.start <= between.start:
+            held[pools[begun].id] = pools[begun]
+            begun += 1
+        free = {row.id: row.gpus for row in held.values() if _during(row.effective, between)}
         for row in covers:
             if _during(row.effective, between):
                 for pool, taken in _taken(row, free):
@@ -181,10 +185,10 @@ def _during(effective: Period, between: Period) -> bool:
 def _taken(row: Cover, free: dict[str, int]) -> Iterator[tuple[str, int]]:
     left = row.gpus
     for pool in row.pools:
-        taken = min(left, free[pool])
-        left -= taken
-        free[pool] -= taken
+        taken = min(left, free.get(pool, 0))
         if taken:
+            left -= taken
+            free[pool] -= taken
             yield pool, taken
     if left:
         yield UNUSED, left
@@ -193,11 +197,12 @@ def _taken(row: Cover, free: dict[str, int]) -> Iterator[tuple[str, int]]:
 def _spent(plan: Plan, free: Mapping[str, int]) -> Iterator[tuple[str, int, int, int]]:
     left = plan.per_hour
     for pool in plan.pools:
-        eligible = free[pool] * plan.rates[pool]
+        gpus = free.get(pool, 0)
+        eligible = gpus * plan.rates[pool]
         used = min(left, eligible)
         left -= used
-        if free[pool]:
-            yield pool, free[pool], used, eligible - used
+        if gpus:
+            yield pool, gpus, used, eligible - used
     if left:
         yield UNUSED, 0, left, 0
 
