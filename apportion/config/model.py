@@ -96,4 +96,6 @@ class Config:
 
     def resolved(self) -> dict[str, object]:
         """Plain texts, numbers, lists and tables with every default filled in, for people; secrets are masked."""
-        return fields(self)
+        made = fields(self)
+        del made["costs"]
+        return made | fields(self.costs)
