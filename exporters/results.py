@@ -27,11 +27,31 @@ TABLES: Final = (
 )  # fmt: skip
 """Written anew each time."""
 
+_COST: Final = "sum(effective_cost_nano)::HUGEINT"
+
 HOURLY: Final = {
-    "chargeback_hourly": ("attribution.charge_hourly", "count(effective_cost_nano)", "sum(consumed_tokens)::HUGEINT"),
-    "hours": ("metering.deployment_hourly", "count(*)", "sum(workload_nano)::HUGEINT"),
+    "chargeback_hourly": (
+        "attribution.charge_hourly",
+        _COST,
+        "count(effective_cost_nano)",
+        "sum(consumed_tokens)::HUGEINT",
+    ),
+    "hours": ("metering.deployment_hourly", _COST, "sum(workload_nano)::HUGEINT", "count(*)"),
+    "origin_charges": (
+        "metering.origin_charge_hourly",
+        _COST,
+        "sum(billed_cost_nano)::HUGEINT",
+        "sum(list_cost_nano)::HUGEINT",
+    ),
+    "idle_hours": ("metering.idle_hourly", "sum(idle_nano)::HUGEINT", "count(DISTINCT cause)", "count(*)"),
+    "phase_methods": (
+        "metering.phase_method_hourly",
+        "count(*)",
+        "sum(prefill_share)::HUGEINT",
+        "sum(decode_share)::HUGEINT",
+    ),
 }
-"""Carried over, each with the table that its rows are of, and what tells besides hours and cost whether they are the same."""
+"""Carried over, each with the table that its rows are of, and what tells besides hours whether they are the same."""
 
 _STATUS: Final = """
 SELECT
@@ -46,7 +66,7 @@ SELECT DISTINCT period_start, period_end FROM attribution.revision WHERE revisio
 """
 
 _CHECKSUM: Final = """
-SELECT min(charge_period_start), max(charge_period_start), count(*), sum(effective_cost_nano)::HUGEINT, {}, {} FROM {}
+SELECT min(charge_period_start), max(charge_period_start), count(*), {}, {}, {} FROM {}
 """
 
 _publishes = count(1)
