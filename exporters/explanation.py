@@ -31,7 +31,8 @@ SELECT
     sum(consumed_tokens)::HUGEINT AS consumed_tokens, sum(effective_cost_nano)::HUGEINT AS effective_cost_nano
 FROM chargeback_hourly {_INSIDE}
 GROUP BY ALL
-ORDER BY effective_cost_nano DESC NULLS LAST, ALL
+ORDER BY
+    effective_cost_nano DESC NULLS LAST, pool_id, deployment_id, model_id, cost_kind, cause, token_kind, allocation_method, confidence
 """
 _HOURS: Final = f"""
 SELECT charge_period_start, sum(effective_cost_nano)::HUGEINT AS effective_cost_nano

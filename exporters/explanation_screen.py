@@ -31,10 +31,10 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         columns = _columns(
             found["settled"], ("pool_id", "cost_kind", "cause", "allocation_method", "effective_cost_nano")
         )
-        show_columns("\nWhat the month's settlement adds", columns, console)
+        _below("What the month's settlement adds", columns, console)
     if found.get("hours"):
         rows = [{"hour": f"{one['charge_period_start']:%Y-%m-%dT%H:%MZ}", **one} for one in found["hours"]]
-        show_columns("\nThe dearest hours", _columns(rows, ("hour", "effective_cost_nano")), console)
+        _below("The dearest hours", _columns(rows, ("hour", "effective_cost_nano")), console)
         console.print(f"\nTo the bottom of one: add --hour {rows[0]['hour']}")
 
 
@@ -65,7 +65,7 @@ def _hour(hour: Mapping[str, Any], currency: str, console: Console) -> None:
     columns = _columns(origins, names)
     columns[-1].total = _amount(sum(one["effective_cost_nano"] for one in hour["origin_charges"]))
     columns[0].total = "pool's hour"
-    show_columns(f"\n{name}: what the pool's hour cost, in {currency}", columns, console)
+    _below(f"{name}: what the pool's hour cost, in {currency}", columns, console)
     if hour["cost"]:
         _use(name, hour, console)
     if hour["phases"]:
@@ -84,12 +84,12 @@ def _use(name: str, hour: Mapping[str, Any], console: Console) -> None:
         if cost[f"{phase}_nano"]
     ]
     seen = f"; telemetry saw {_percent(cost['observed_us'], cost['paid_us'])} of it" if cost["observed_us"] else ""
-    title = f"\n{name}: how it was used, by {cost['allocation_method']} ({cost['confidence']}){seen}"
+    title = f"{name}: how it was used, by {cost['allocation_method']} ({cost['confidence']}){seen}"
     columns = [
         Column("part", [part for part, _ in parts]),
         Column("cost", [_amount(nano) for _, nano in parts], is_number=True),
     ]
-    show_columns(title, columns, console)
+    _below(title, columns, console)
 
 
 def _rungs(name: str, phases: Rows, console: Console) -> None:
@@ -105,7 +105,13 @@ def _rungs(name: str, phases: Rows, console: Console) -> None:
         for one in phases
     ]
     columns = [Column(heading, [row[heading] for row in rows]) for heading in rows[0]]
-    show_columns(f"\n{name}: the rungs that could split it into prefill and decode", columns, console)
+    _below(f"{name}: the rungs that could split it into prefill and decode", columns, console)
+
+
+def _below(title: str, columns: Sequence[Column], console: Console) -> None:
+    """A table under another."""
+    console.print()
+    show_columns(title, columns, console)
 
 
 def _columns(rows: Rows, names: Sequence[str]) -> list[Column]:
