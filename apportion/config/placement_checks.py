@@ -27,6 +27,7 @@ def check(fleet: Fleet, policy: Policy, problems: Problems) -> None:
     _aliases(fleet.aliases, problems)
     _models_by_their_names(fleet, problems)
     _one_deployment_per_model(fleet.deployments, problems)
+    _one_prefill_per_model(fleet.deployments, problems)
     _one_deployment_per_gpu(fleet.deployments, policy, problems)
 
 
@@ -67,7 +68,7 @@ def _models_by_their_names(fleet: Fleet, problems: Problems) -> None:
 def _one_deployment_per_model(deployments: list[Placed[Deployment]], problems: Problems) -> None:
     serving: defaultdict[str, list[Placed[Deployment]]] = defaultdict(list)
     for row in deployments:
-        for model in row.item.models:
+        for model in row.item.models if row.item.role != "prefill" else ():
             serving[model].append(row)
     for model, rows in serving.items():
         for one, other in combinations(rows, 2):
@@ -77,6 +78,29 @@ def _one_deployment_per_model(deployments: list[Placed[Deployment]], problems: P
                     f"{other.where}.models",
                     f"{model!r} is served by {one.item.id!r} and by {other.item.id!r} {span(both)}, so events that "
                     "name none stay unplaced; tell the two apart by match = { cluster, replica or namespace }",
+                )
+
+
+def _one_prefill_per_model(deployments: list[Placed[Deployment]], problems: Problems) -> None:
+    """Prompts of a decode deployment belong to the one that reads them; where that is not one, they stay where they are."""
+    for row in deployments:
+        for model in row.item.models if row.item.role == "decode" else ():
+            reading = [
+                other.item
+                for other in deployments
+                if other.item.role == "prefill" and model in other.item.models and _together(row.item, other.item)
+            ]
+            twice = next((both for one, other in combinations(reading, 2) if (both := _together(one, other))), None)
+            if twice or not reading:
+                why = (
+                    f"prompts of {model!r} are read by several deployments {span(twice)}"
+                    if twice
+                    else (f"no deployment of role prefill serves {model!r}")
+                )
+                problems.warning(
+                    f"{row.where}.role",
+                    f'is decode, and {why}, so that their tokens stay here; have one [[deployments]] with role = "prefill" '
+                    "serve it",
                 )
 
 
