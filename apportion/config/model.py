@@ -11,10 +11,15 @@ from pathlib import Path
 
 from apportion.config.costs import Costs
 from apportion.config.directory import PROJECT_TAG, Directory
+from apportion.config.downtime import Downtime
+from apportion.config.energy import EnergyRate
 from apportion.config.fleet import Deployment, Entitlement, ModelAlias, Pool, Rate, SharedCost, Utilization
 from apportion.config.mapping import Mapping as SourceMapping
+from apportion.config.models import Model
+from apportion.config.phases import PhaseSplit
 from apportion.config.plain import fields
 from apportion.config.policy import Policy
+from apportion.config.prices import Prices
 from apportion.config.services import Http, LedgerConfig, Prometheus, Schedule
 from apportion.config.sources import Source
 
@@ -29,17 +34,21 @@ class Config:
         pools: in the order written, as are all lists.
         deployments: parts of pools.
         rates: the rate card.
+        energy_rates: of it what prices kilowatt-hours.
         costs: exchange rates, discounts, commitments, owned hardware and credits.
         shared_costs: monthly amounts.
         entitlements: reservations.
         policy: metering and settlement.
         directory: who pays.
         model_aliases: names that stand for others.
+        models: what is known of models beyond their names.
+        downtime: GPU time that cannot serve.
         sources: where events come from, and formats of the user's own.
         http: listeners.
         prometheus: bounds of metrics.
         schedule: of `serve`.
         budgets_nano: team -> amount per month, in 1e-9 of the billing currency.
+        prices: of external providers.
         warnings: sentences about what works but hardly as meant.
     """
 
@@ -48,17 +57,21 @@ class Config:
     pools: tuple[Pool, ...]
     deployments: tuple[Deployment, ...]
     rates: tuple[Rate, ...]
+    energy_rates: tuple[EnergyRate, ...]
     costs: Costs
     shared_costs: tuple[SharedCost, ...]
     entitlements: tuple[Entitlement, ...]
     policy: Policy
     directory: Directory
     model_aliases: tuple[ModelAlias, ...]
+    models: tuple[Model, ...]
+    downtime: tuple[Downtime, ...]
     sources: tuple[Source, ...]
     http: Http
     prometheus: Prometheus
     schedule: Schedule
     budgets_nano: Mapping[str, int]
+    prices: Prices
     warnings: tuple[str, ...] = field(compare=False)
 
     @property
@@ -71,6 +84,10 @@ class Config:
     def utilization_of(self, deployment: Deployment) -> Utilization:
         """The deployment's own utilization policy, else the ledger's."""
         return deployment.utilization or self.policy.utilization
+
+    def phase_split_of(self, deployment: Deployment) -> PhaseSplit:
+        """The deployment's own way to split its work, else the ledger's."""
+        return deployment.phase_split or self.policy.phase_split
 
     @property
     def mappings(self) -> Mapping[str, SourceMapping]:
