@@ -15,7 +15,7 @@ SELECT phase_method, rung, prefill_share::BIGINT, decode_share::BIGINT, confiden
 FROM metering.phase_method_hourly ORDER BY rung, phase_method
 """
 TOKENS = (("uncached_input", 1000), ("cache_read", 200), ("cache_write", 30), ("output", 4), ("reasoning", 5))
-USED = Event(at=at("01:10"), tokens=TOKENS)
+USED = Event(at=at("01:10"), deployment="d", tokens=TOKENS)
 PS = (100, 10, 50, 2000, 3000)
 """GPU-picoseconds per token, in the order of the kinds."""
 
@@ -81,7 +81,10 @@ def test_a_role_is_a_measurement(rungs, role, shares) -> None:
 
 def test_a_role_without_tokens_of_its_phase_says_so(rungs) -> None:
     """A prefill deployment whose hour has output alone would leave its cost to nobody."""
-    found = rungs(deployments=(Deployment(role="prefill"),), events=(Event(at=at("01:10"), tokens=(("output", 5),)),))
+    found = rungs(
+        deployments=(Deployment(role="prefill"),),
+        events=(Event(at=at("01:10"), deployment="d", tokens=(("output", 5),)),),
+    )
 
     assert found["role/1"] == (None, None, "", "it gives no time to the tokens that weigh something")
 

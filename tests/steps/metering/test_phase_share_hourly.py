@@ -39,7 +39,7 @@ ALL = (
     Coefficient(method="roofline/1", ps=(3, 3, 3, 30, 30), confidence="modelled"),
     Coefficient(method="throughput/1", ps=(4, 4, 4, 40, 40), confidence="modelled"),
 )
-USED = Event(at=at("01:10"), tokens=(("uncached_input", 100), ("output", 10)))
+USED = Event(at=at("01:10"), deployment="d", tokens=(("uncached_input", 100), ("output", 10)))
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_a_method_that_is_asked_for_and_cannot_leaves_the_hour_to_weights(chosen
 def test_the_first_dated_row_of_an_hour_says_how(stepped) -> None:
     """A change within an hour counts from the next."""
     rows = (Deployment(phase_split="blended", end=at("01:30")), Deployment(phase_split="weights", start=at("01:30")))
-    events = (USED, Event(at=at("02:10"), tokens=USED.tokens))
+    events = (USED, Event(at=at("02:10"), deployment="d", tokens=USED.tokens))
     found = stepped(Facts(deployments=rows, events=events), STEP, at("01:00"), at("03:00"), QUERY)
 
     assert sorted(row[-2] for row in found) == ["blended/1", "weights/1"]
