@@ -124,7 +124,7 @@ def test_context_is_the_prompt_and_half_of_what_was_decoded(stepped) -> None:
     assert found == [(10 * (765 + 6) + 2 * 1, 3 * (765 + 6)), ((2**31 - 1) ** 2, 0)]
 
 
-def test_context_that_nothing_weighs_is_not_added(ledger, metered) -> None:
+def test_context_that_nothing_weighs_is_not_added(metered) -> None:
     """Where the policy gives context no weight, the pass over the events does not ask for it."""
     session = metered(dedicated(1, used("a", cache_read=9, output=9)), NOON, NOON + HOUR)
 

@@ -72,7 +72,7 @@ def test_weights_become_integers_of_one_scale(loaded: Loaded) -> None:
         ('[policy]\ntiers = { batch = "cheap" }', "policy.tiers.batch", "write digits and a point"),
         ('[policy]\ntiers = { batch = "0.1234567" }', "policy.tiers.batch", "has 7 decimals"),
         ('[policy]\ntiers = { "" = 2 }', "policy.tiers", "names a tier that is empty"),
-        ('[policy]\ntiers = 2', "policy.tiers", "is an integer; write a table"),
+        ("[policy]\ntiers = 2", "policy.tiers", "is an integer; write a table"),
         ("[policy.weights]\ncontext = -1", "policy.weights.context", "zero or more"),
         ('[policy]\ntiers = { a = "0.000001" }\nweights = { context = "0.000000001" }', "policy.weights", "need 15 decimals together with the weights of tiers and of [[models]], and 12 can be kept; round"),
         ("[policy]\ntiers = { a = 1000000 }\nweights = { context = 10000 }", "policy.weights", "are too far apart together with the weights of tiers"),
