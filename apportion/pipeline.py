@@ -18,6 +18,7 @@ from apportion.domain.period import Period
 from apportion.ledger import book
 from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.migrations import migrate
+from apportion.prices import book as prices
 from attribution.attribute import attribute, reattribute
 from exporters import results
 from ingest import registry
@@ -31,6 +32,7 @@ from ingest.rejections import expire
 from ingest.replay import replay as replay_rejections
 from ingest.rules import Rules
 from ingest.streams import source_of
+from metering import phase_coefficients
 from metering.meter import MeterReport, meter
 
 
@@ -184,9 +186,16 @@ class Pipeline:
         return replace(self.rules, sources=tuple(sorted(believed)) if all(one.accepts for one in sources) else ())
 
     def sync(self) -> book.SyncReport:
-        """Bring the config into the book; changed hours become dirty."""
+        """Bring the config into the book, and what follows from both: rooflines, and prices of the external models seen.
+
+        Hours that any of it changes become dirty.
+        """
+        now = self.clock.now()
         with self.ledger.transaction() as session:
-            return book.sync(session, self.config, self.clock.now())
+            report = book.sync(session, self.config, now)
+            phase_coefficients.sync(session, now)
+            repriced = prices.refresh(session, self.config, now)
+        return replace(report, changed=report.changed or repriced > 0, dirty_hours=report.dirty_hours + repriced)
 
     def meter(
         self,

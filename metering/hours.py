@@ -1,4 +1,4 @@
-"""Which hours are to be metered, and which must wait because their rates leave a hole.
+"""Which hours are to be metered; those among them that must wait for a rate are what `gaps` says.
 
 An hour is due once it has passed and something it depends on changed, or when it was never metered. Hours are starts of
 charge periods, aware UTC.
@@ -6,18 +6,11 @@ charge periods, aware UTC.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from apportion.domain.effective import gaps as uncovered
 from apportion.domain.errors import UsageError
-from apportion.domain.period import FOREVER, Period, hour_of
+from apportion.domain.period import Period, hour_of
 from apportion.ledger.connection import Session
-
-ACCELERATOR = "accelerator"
-"""The component that every paid GPU has a rate for; the others may start late and end early, but not pause."""
 
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -26,6 +19,8 @@ SELECT MIN(earliest) FROM (
     SELECT MIN(effective_from) AS earliest FROM book.pool
     UNION ALL SELECT MIN(effective_from) FROM book.deployment
     UNION ALL SELECT MIN(effective_from) FROM book.shared_cost
+    UNION ALL SELECT MIN(effective_from) FROM book.commitment
+    UNION ALL SELECT MIN(effective_from) FROM book.asset
 )
 """
 
@@ -111,58 +106,12 @@ def first_hour(session: Session) -> datetime | None:
     return min(found, default=None)
 
 
-def gaps(session: Session, hours: Sequence[datetime]) -> dict[datetime, str]:
-    """Hours that cannot be priced, each with the reason: pool, component and times of every hole in its rates.
-
-    A hole is GPU time paid for without an `accelerator` rate, or a pause of another component between two of its rates.
-    The cost is that of the rate card, not of the hours.
-    """
-    ordered = sorted(hours)
-    reasons: dict[datetime, list[str]] = defaultdict(list)
-    for pool_id, component, hole in _holes(session):
-        for hour in ordered[bisect_left(ordered, hour_of(hole.start)) : bisect_left(ordered, hole.end)]:
-            hole_text = f"pool {pool_id} has no {component} rate {_range(hole)}"
-            reasons[hour].append(f"{hole_text}; add a [[rates]] row that covers it")
-    return {hour: "; ".join(reasons[hour]) for hour in sorted(reasons)}
-
-
-def _holes(session: Session) -> Iterable[tuple[str, str, Period]]:
-    bought: dict[str, list[Period]] = defaultdict(list)
-    for pool_id, start, end in session.rows(
-        "SELECT pool_id, effective_from, effective_to FROM book.pool JOIN book.pool_key USING (pool_no) "
-        "WHERE gpus > 0 AND effective_from < effective_to ORDER BY pool_id, effective_from"
-    ):
-        bought[pool_id].append(Period(start, end))
-    priced: dict[tuple[str, str], list[Period]] = defaultdict(list)
-    for pool_id, component, start, end in session.rows(
-        "SELECT pool_id, component, effective_from, effective_to FROM book.rate JOIN book.pool_key USING (pool_no) "
-        "WHERE effective_from < effective_to ORDER BY pool_id, component, effective_from"
-    ):
-        priced[pool_id, component].append(Period(start, end))
-    for pool_id, paid in bought.items():
-        for component in sorted({ACCELERATOR} | {name for pool, name in priced if pool == pool_id}):
-            rates = priced[pool_id, component]
-            for time in paid:
-                within = time if component == ACCELERATOR else _shared(time, rates)
-                yield from ((pool_id, component, hole) for hole in (uncovered(rates, within) if within else ()))
-
-
-def _shared(time: Period, rates: Sequence[Period]) -> Period | None:
-    """The part of paid time between the start of the first rate and the end of the last."""
-    start, end = max(time.start, min(rate.start for rate in rates)), min(time.end, max(rate.end for rate in rates))
-    return Period(start, end) if start < end else None
-
-
 def _metered_from(session: Session) -> datetime | None:
     found = session.rows("SELECT setting FROM book.setting WHERE name = 'metered_from' AND setting <> ''")
     if not found:
         return None
     instant = datetime.fromisoformat(str(found[0][0]))
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-
-
-def _range(hole: Period) -> str:
-    return f"from {_text(hole.start)} " + ("on" if hole.end == FOREVER else f"to {_text(hole.end)}")
 
 
 def _text(instant: datetime) -> str:

@@ -17,8 +17,9 @@ from apportion.domain.errors import LedgerError
 from apportion.domain.period import FOREVER, HOUR_US, Period, spans
 from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.step import audit, run
-from metering.hours import due, gaps
-from metering.steps import AUDITS, OBSERVED, OF_ENGINES, OVER_EVENTS, RECONCILIATION, STEPS
+from metering.gaps import gaps
+from metering.hours import due
+from metering.steps import AUDITS, EXTERNAL, OBSERVED, OF_ENGINES, ONLY_WITH, OVER_EVENTS, RECONCILIATION, STEPS
 
 _INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"
 _HOURS = "unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR))"
@@ -31,6 +32,9 @@ SELECT EXISTS (
     WHERE sampled_at > $period_start::TIMESTAMP - INTERVAL 1 HOUR AND sampled_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
 )
 """
+
+# Settled by the step before the pass over the events: whether anybody but our own fleet served in the span.
+_OTHERS_SERVE = "SELECT EXISTS (SELECT 1 FROM metering.series_place WHERE provider <> 'self')"
 
 OVER_EVENTS_MAX = timedelta(days=5)
 """A month of events is added a quarter faster in parts of one to five days than at once; shorter ones gain nothing."""
@@ -117,20 +121,23 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
 
 
 def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Clock) -> None:
-    """Run the steps of a span: those over events for one piece of it after another, those of engines where any tells."""
-    engines_tell = session.value(_ENGINES_TELL, {"period_start": period.start, "period_end": period.end})
+    """Run the steps of a span: those over events for one piece of it after another, none that would have no row."""
+    window = {"period_start": period.start, "period_end": period.end}
+    empty = set() if session.value(_ENGINES_TELL, window) else set(OF_ENGINES)
+    empty |= {name for name, table in ONLY_WITH.items() if not session.value(f"SELECT EXISTS (FROM {table})")}
     for over_events, steps in groupby(STEPS, key=lambda step: step.name in OVER_EVENTS):
         together = tuple(steps)
         if over_events:
             observed = [step for step in together if step.name == OBSERVED]
+            if not session.value(_OTHERS_SERVE):
+                together = tuple(step for step in together if step.name != EXTERNAL)
+                session.do(f"DELETE FROM {EXTERNAL} {_INSIDE}", window)
             for piece in _pieces(period):
                 run(session, together, piece, policy, clock)
             continue
         for step in together:
-            if step.name in OF_ENGINES and not engines_tell:
-                session.do(
-                    f"DELETE FROM {step.name} {_INSIDE}", {"period_start": period.start, "period_end": period.end}
-                )
+            if step.name in empty:
+                session.do(f"DELETE FROM {step.name} {_INSIDE}", window)
                 continue
             if step.name == RECONCILIATION:
                 run(session, observed, Period(period.start, period.end + RUNS_AT_MOST), policy, clock)
@@ -149,7 +156,8 @@ def _pieces(period: Period) -> Iterator[Period]:
 def _policy(session: Session) -> dict[str, int]:
     """The policy in force, as parameters of the steps."""
     found = session.rows(
-        "SELECT policy_version, sample_hold_us, context_weight > 0 FROM book.policy ORDER BY policy_version DESC LIMIT 1"
+        "SELECT policy_version, sample_hold_us, context_weight > 0 OR EXISTS (FROM metering.phase_coefficient WHERE context_as > 0) "
+        "FROM book.policy ORDER BY policy_version DESC LIMIT 1"
     )
     if not found:
         msg = "the ledger knows no policy yet, so nothing can be metered; sync a config into it first."

@@ -32,16 +32,20 @@ def run(options: argparse.Namespace) -> int:
     resolved = config.resolved()
     seen = [] if getattr(options, "no_probe", False) else probe(config)
     known = _discovered(options.ledger or config.ledger.path)
+    doubts = _price_doubts(options.ledger or config.ledger.path)
     if options.json:
         probes = [dataclasses.asdict(look) for look in seen]
         found = None if known is None else dataclasses.asdict(known)
-        print_json({"config": resolved, "warnings": list(config.warnings), "probes": probes, "discovered": found})
+        warned = [*config.warnings, *doubts]
+        print_json({"config": resolved, "warnings": warned, "probes": probes, "discovered": found})
         return 0
-    _show(options.config, config, resolved, seen, known)
+    _show(options.config, config, resolved, seen, known, doubts)
     return 0
 
 
-def _show(file: Path, config: Config, resolved: object, seen: Sequence[Seen], known: Discovered | None) -> None:
+def _show(
+    file: Path, config: Config, resolved: object, seen: Sequence[Seen], known: Discovered | None, doubts: Sequence[str]
+) -> None:
     from exporters.columns import printable
 
     screen = console()
@@ -55,7 +59,7 @@ def _show(file: Path, config: Config, resolved: object, seen: Sequence[Seen], kn
     for line in lines:
         screen.print(printable(line), markup=False)
     warnings = [*config.warnings, *(f"source {look.source}: {look.said}" for look in seen if not look.well)]
-    warnings += [found.line for found in known.findings] if known else []
+    warnings += [*(found.line for found in known.findings), *doubts] if known else [*doubts]
     for warning in warnings:
         screen.print("[yellow]warning[/yellow] ", end="")
         screen.print(printable(warning), markup=False)
@@ -82,3 +86,14 @@ def _discovered(ledger: Path) -> Discovered | None:
         return discovered(read_only(results_path(ledger)))
     except LedgerError:
         return None
+
+
+def _price_doubts(ledger: Path) -> list[str]:
+    """What the results beside a ledger tell of prices that are missing or disagree; nothing where they cannot be read."""
+    from apportion.ledger.connection import read_only, results_path
+    from exporters import prices
+
+    try:
+        return prices.warnings(read_only(results_path(ledger)))
+    except LedgerError:
+        return []

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from apportion.config.phases import CapacitySource, PhaseSplit, ServiceLevel, Throughput
 from apportion.domain.period import Period
 
 Utilization = Literal["active", "capacity", "allocation"]
@@ -17,7 +18,14 @@ UTILIZATIONS: Final[tuple[Utilization, ...]] = ("active", "capacity", "allocatio
 SHARED_COST_POLICIES: Final[tuple[SharedCostPolicy, ...]] = ("proportional", "even", "fixed")
 CHARGE_TOS: Final[tuple[ChargeTo, ...]] = ("caller", "owner")
 ROLES: Final[tuple[Role, ...]] = ("both", "prefill", "decode")
-COMPONENTS: Final = ("accelerator", "host", "energy", "storage", "network", "licence", "ops")
+COMPONENTS: Final = (
+    "accelerator", "host", "energy", "storage", "network", "licence", "ops", "maintenance", "colocation", "financing",
+)  # fmt: skip
+RateUnit = Literal["gpu_hour", "gpu_second", "month", "year"]
+RATE_UNITS: Final[tuple[RateUnit, ...]] = ("gpu_hour", "gpu_second", "month", "year")
+"""What one price is for; months and years are those of the calendar, and of the whole pool."""
+Purchase = Literal["on_demand", "spot", "serverless", "reserved", "owned"]
+PURCHASES: Final[tuple[Purchase, ...]] = ("on_demand", "spot", "serverless", "reserved", "owned")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,10 @@ class Deployment:
         role: phases it runs.
         match: how unnamed events and samples find it.
         effective: when.
+        phase_split: its own policy, or None for the ledger's.
+        throughput: known speed, or None.
+        capacity_source: how its capacity is known.
+        service_level: what its capacity is learned at, or None.
     """
 
     id: str
@@ -87,6 +99,10 @@ class Deployment:
     role: Role
     match: Match
     effective: Period
+    phase_split: PhaseSplit | None = None
+    throughput: Throughput | None = None
+    capacity_source: CapacitySource = "declared"
+    service_level: ServiceLevel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +112,23 @@ class Rate:
     Attributes:
         pool: id.
         component: one of `COMPONENTS`.
-        per_gpu_hour_nano: price, in 1e-9 of the billing currency.
+        unit: what the price is for.
+        price_nano: for one unit, in 1e-9 of `currency`.
+        list_nano: public price for one unit.
+        purchase: how it is bought; a label.
+        currency: ISO 4217 code, or None for the billing currency.
+        source: where the price is from, for people.
         effective: when.
     """
 
     pool: str
     component: str
-    per_gpu_hour_nano: int
+    unit: RateUnit
+    price_nano: int
+    list_nano: int
+    purchase: Purchase
+    currency: str | None
+    source: str
     effective: Period
 
 

@@ -1,4 +1,4 @@
-"""What the fleet's rows must hold together: known pools, disjoint ranges, no more deployed than bought, prices."""
+"""What the fleet's rows must hold together: known pools, disjoint ranges, no more deployed than bought."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from apportion.config.policy import Policy
 from apportion.config.tables import Placed, Problems, listed
 from apportion.config.values import span
 from apportion.domain.effective import Dated, first_overlap, gaps
-from apportion.domain.money import NANO_MAX
 from apportion.domain.period import Period
 
 Row = TypeVar("Row", bound=Dated)
@@ -45,7 +44,6 @@ def check(fleet: Fleet, policy: Policy, problems: Problems, place: str) -> None:
         )
     _one_policy_each(fleet.shared_costs, problems)
     _capacity_known(fleet.deployments, policy, problems)
-    _prices(fleet, problems)
 
 
 def _known_pools(fleet: Fleet, problems: Problems) -> None:
@@ -55,25 +53,28 @@ def _known_pools(fleet: Fleet, problems: Problems) -> None:
         *fleet.entitlements,
     ]
     for row in rows:
-        if row.item.pool not in fleet.pool_ids:
-            known = f"known are {listed(fleet.pool_ids)}" if fleet.pool_ids else "there are none"
-            problems.error(
-                f"{row.where}.pool", f"unknown pool {row.item.pool!r}; {known}: correct it, or add a [[pools]] table"
-            )
+        known_pool(fleet, row.item.pool, f"{row.where}.pool", problems)
+
+
+def known_pool(fleet: Fleet, pool: str, where: str, problems: Problems) -> None:
+    """Note a pool that no table defines."""
+    if pool not in fleet.pool_ids:
+        known = f"known are {listed(fleet.pool_ids)}" if fleet.pool_ids else "there are none"
+        problems.error(where, f"unknown pool {pool!r}; {known}: correct it, or add a [[pools]] table")
 
 
 def _disjoint(fleet: Fleet, problems: Problems) -> None:
     end_it = "set effective_to on the earlier"
     rename = f"{end_it}, or use another id"
     add_up = f"{end_it}, or write one row with the sum"
-    _apart(fleet.pools, lambda row: ("pool", row.id), rename, problems)
-    _apart(fleet.deployments, lambda row: ("deployment", row.id), rename, problems)
-    _apart(fleet.rates, lambda row: (f"{row.component} rate of pool", row.pool), end_it, problems)
-    _apart(fleet.shared_costs, lambda row: ("shared cost", row.id), rename, problems)
-    _apart(fleet.entitlements, lambda row: (f"entitlement of {row.team!r} to pool", row.pool), add_up, problems)
+    apart(fleet.pools, lambda row: ("pool", row.id), rename, problems)
+    apart(fleet.deployments, lambda row: ("deployment", row.id), rename, problems)
+    apart(fleet.rates, lambda row: (f"{row.component} rate of pool", row.pool), end_it, problems)
+    apart(fleet.shared_costs, lambda row: ("shared cost", row.id), rename, problems)
+    apart(fleet.entitlements, lambda row: (f"entitlement of {row.team!r} to pool", row.pool), add_up, problems)
 
 
-def _apart(rows: Sequence[Placed[Row]], key: Callable[[Row], tuple[str, str]], remedy: str, problems: Problems) -> None:
+def apart(rows: Sequence[Placed[Row]], key: Callable[[Row], tuple[str, str]], remedy: str, problems: Problems) -> None:
     """No two rows of one key, which is in words, are in force at once."""
     groups: defaultdict[tuple[str, str], list[Placed[Row]]] = defaultdict(list)
     for row in rows:
@@ -164,36 +165,3 @@ def _capacity_known(deployments: Sequence[Placed[Deployment]], policy: Policy, p
                 'is missing, and utilization is "capacity"; add the weighted tokens per GPU-hour at the service level, '
                 'or set utilization = "active" here',
             )
-
-
-def _prices(fleet: Fleet, problems: Problems) -> None:
-    for row in fleet.pools:
-        rates = [rate.item for rate in fleet.rates if rate.item.pool == row.item.id]
-        for component in sorted({"accelerator", *(rate.component for rate in rates)}):
-            ranges = [rate.effective for rate in rates if rate.component == component]
-            for gap in gaps(ranges, _priced(component, ranges, row.item.effective)):
-                problems.warning(
-                    row.where,
-                    f"pool {row.item.id!r} has no {component} rate {span(gap)}, and hours without one are not metered; "
-                    "add a [[rates]] row for that time",
-                )
-        dearest = max((_together(rates, rate) for rate in rates), default=0)
-        if dearest * row.item.gpus > NANO_MAX:
-            problems.error(
-                row.where,
-                f"an hour of pool {row.item.id!r} costs more than one row can hold; check per_gpu_hour and gpus",
-            )
-
-
-def _priced(component: str, ranges: Sequence[Period], paid: Period) -> Period:
-    """When a price is due: for accelerators all paid time; other components may start late and end early, not pause."""
-    if component == "accelerator":
-        return paid
-    start = max(paid.start, min(period.start for period in ranges))
-    return Period(start, max(start, min(paid.end, max(period.end for period in ranges))))
-
-
-def _together(rates: Sequence[Rate], start: Rate) -> int:
-    """What all components cost when one of them begins. Units: nano per GPU-hour."""
-    moment = start.effective.start
-    return sum(rate.per_gpu_hour_nano for rate in rates if rate.effective.start <= moment < rate.effective.end)

@@ -9,14 +9,19 @@ from decimal import Decimal
 from pathlib import Path
 
 from apportion.config import (
+    catalog_checks,
+    costs_checks,
+    costs_reading,
     directory_reading,
     downtime_reading,
     fleet_checks,
     fleet_reading,
     models_checks,
     models_reading,
+    phases_checks,
     placement_checks,
     policy_reading,
+    prices_reading,
     services_reading,
     source_checks,
     sources_reading,
@@ -34,9 +39,10 @@ def load(path: Path) -> Config:
     problems = Problems()
     root = Table(_document(path), f"{path.name}:", problems)
     beside = path.parent
-    fleet = fleet_reading.read(root)
+    fleet = fleet_reading.read(root, beside)
+    costs = costs_reading.read(root)
     policy = policy_reading.read(root.table("policy"))
-    models = models_reading.read(root)
+    models = models_reading.read(root, beside)
     downtime = downtime_reading.read(root)
     ledger = services_reading.ledger(root.table("ledger"), beside)
     directory = directory_reading.read(root.table("directory"), beside)
@@ -45,11 +51,15 @@ def load(path: Path) -> Config:
     prometheus = services_reading.prometheus(root.table("prometheus"))
     schedule = services_reading.schedule(root.table("schedule"), beside)
     budgets = services_reading.budgets(root.table("budgets"))
+    prices = prices_reading.read(root.table("prices"), beside, ledger.billing_currency)
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
+    costs_checks.check(fleet, costs, ledger.billing_currency, problems)
     placement_checks.check(fleet, policy, problems)
+    catalog_checks.check(fleet, problems)
     models_checks.check(models, fleet, policy, problems, root.place("policy.weights"))
     downtime_reading.check(downtime, fleet, problems)
+    phases_checks.check(fleet, policy, problems)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)
@@ -63,10 +73,13 @@ def load(path: Path) -> Config:
         prometheus=prometheus,
         schedule=schedule,
         budgets_nano=budgets,
+        prices=prices,
         warnings=tuple(problems.warnings),
         pools=tuple(row.item for row in fleet.pools),
         deployments=tuple(row.item for row in fleet.deployments),
         rates=tuple(row.item for row in fleet.rates),
+        energy_rates=tuple(row.item for row in fleet.energy_rates),
+        costs=costs.items(),
         shared_costs=tuple(row.item for row in fleet.shared_costs),
         entitlements=tuple(row.item for row in fleet.entitlements),
         model_aliases=tuple(row.item for row in fleet.aliases),

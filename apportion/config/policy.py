@@ -8,12 +8,11 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from apportion.config.fleet import Utilization
+from apportion.config.phases import PhaseSplit
 
-PhaseSplit = Literal["weights", "auto"]
 IdlePolicy = Literal["separate", "proportional", "even", "entitlement"]
 Over = Literal["month", "hour"]
 
-PHASE_SPLITS: Final[tuple[PhaseSplit, ...]] = ("weights", "auto")
 IDLE_POLICIES: Final[tuple[IdlePolicy, ...]] = ("separate", "proportional", "even", "entitlement")
 OVERS: Final[tuple[Over, ...]] = ("month", "hour")
 
@@ -24,7 +23,7 @@ class Policy:
 
     Attributes:
         utilization: for deployments that say nothing else.
-        phase_split: weights, or the best rung that has data.
+        phase_split: for deployments that say nothing else: weights, auto (the best rung that has data) or one rung.
         weights: token kind -> weight, all five, not all zero.
         context_weight: what a decoded token weighs more for each token of its context.
         tiers: tier -> weight of its tokens beside those of other tiers.

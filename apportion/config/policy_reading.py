@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from apportion.config import fleet, models_reading, policy, values
+from apportion.config import fleet, models_reading, phases, policy, values
 from apportion.config.policy import Policy
 from apportion.config.tables import Table
 from apportion.domain.tokens import TOKEN_KINDS
@@ -38,7 +38,7 @@ def read(table: Table) -> Policy:
     weights = table.table("weights")
     return Policy(
         utilization=table.choice("utilization", fleet.UTILIZATIONS, "active"),
-        phase_split=table.choice("phase_split", policy.PHASE_SPLITS, "weights"),
+        phase_split=table.choice("phase_split", phases.PHASE_SPLITS, "weights"),
         weights=_weights(weights),
         context_weight=weights.read("context", _weight, Decimal(0)),
         tiers=_tiers(table.table("tiers")),

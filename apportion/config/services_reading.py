@@ -34,7 +34,7 @@ def ledger(table: Table, beside: Path) -> LedgerConfig:
         table.wrong("metered_from", f"is {values.stamp(metered_from)}, inside an hour; write the start of a whole hour")
     return LedgerConfig(
         path=beside / table.text("path"),
-        billing_currency=table.require("billing_currency", _currency, ""),
+        billing_currency=table.require("billing_currency", values.currency, ""),
         epoch=table.instant("epoch", EPOCH),
         metered_from=metered_from,
     )
@@ -79,13 +79,6 @@ def budgets(table: Table) -> Mapping[str, int]:
         if team.startswith("__") or not team.strip():
             table.wrong(team, "is not a team of yours; budgets are for teams that pay")
     return {team: table.amount(team) for team in teams}
-
-
-def _currency(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Z]{3}", value):
-        msg = f'is {value!r}; write an ISO 4217 code in capitals, such as "USD"'
-        raise ValueError(msg)
-    return value
 
 
 def _listener(value: object) -> Listener:

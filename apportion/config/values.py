@@ -121,6 +121,14 @@ def amount(value: object) -> int:
     return nano(number)
 
 
+def currency(value: object) -> str:
+    """A currency code of ISO 4217."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Z]{3}", value):
+        msg = f'is {value!r}; write an ISO 4217 code in capitals, such as "USD"'
+        raise ValueError(msg)
+    return value
+
+
 def instant(value: object) -> datetime:
     """A time with a zone, as TOML or RFC 3339 writes it, in UTC."""
     if isinstance(value, str):

@@ -1,6 +1,6 @@
 """Bring `book` in line with the config, and say what that changes: hours to meter again, months to attribute again.
 
-Reference data is replaced whole and differences are recorded; policies are only ever added.
+Reference data is replaced whole, differences are recorded and what was known before is kept; policies are only ever added.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from typing import Final
 from apportion.config.model import Config
 from apportion.domain.errors import ConfigError
 from apportion.domain.period import Period
-from apportion.ledger import book_hours, book_rows
-from apportion.ledger.book_tables import DEPLOYMENT, DIRECTORY_RULE, TABLES, BookTable, rows_as_objects, text
+from apportion.ledger import book_costs, book_hours, book_rows, history
+from apportion.ledger.book_tables import DEPLOYMENT, DIRECTORY_RULE, BookTable, rows_as_objects, text
+from apportion.ledger.book_tables import TABLES as PLAIN
 from apportion.ledger.connection import Row, Session
 from apportion.ledger.dictionary import numbers
 
 FORMAT: Final = "1"
 """Part of the digest: a program that writes `book` differently syncs once more."""
+
+TABLES: Final = (*PLAIN, *book_costs.TABLES)
 
 _Object = dict[str, object]
 
@@ -64,7 +67,7 @@ def sync(session: Session, config: Config, now: datetime) -> SyncReport:
         return SyncReport(changed=False, dirty_hours=0, reattribute=False, policy_version=_version(session))
     _refuse_another_currency(session, config)
     _number(session, config)
-    found = {table.name: _replace(session, table, rows[table.name]) for table in TABLES}
+    found = {table.name: _replace(session, table, rows[table.name], now) for table in TABLES}
     found["book.policy"] = _policy(session, policy, now)
     found["book.setting"] = _settings(session, settings)
     _write_setting(session, "config_digest", digest)
@@ -120,8 +123,9 @@ def _number(session: Session, config: Config) -> None:
     )
 
 
-def _replace(session: Session, table: BookTable, after: Sequence[Row]) -> _Difference | None:
+def _replace(session: Session, table: BookTable, after: Sequence[Row], now: datetime) -> _Difference | None:
     before = table.read(session)
+    history.record(session, table, before, after, now)
     if before == after:
         return None
     table.replace(session, after)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from apportion.config.architectures import ModelArchitecture
 from apportion.config.directory import DirectoryRule
 from apportion.config.globs import like
 from apportion.config.model import Config
+from apportion.config.phases import Throughput
 from apportion.config.values import BEGINNING, stamp
 from apportion.config.weights import token_weights
 from apportion.domain.period import FOREVER, Period
 from apportion.domain.tokens import TOKEN_KINDS
+from apportion.ledger import book_costs
 from apportion.ledger import book_tables as tables
 from apportion.ledger.book_tables import ordered, text
 from apportion.ledger.connection import Row
@@ -37,8 +40,9 @@ def rows(config: Config) -> dict[str, list[Row]]:
         tables.MODEL_ALIAS.name: [
             (alias.alias, alias.model, *_range(alias.effective)) for alias in config.model_aliases
         ],
-        tables.RATE.name: [
-            (rate.pool, rate.component, rate.per_gpu_hour_nano, *_range(rate.effective)) for rate in config.rates
+        tables.ENERGY_RATE.name: [
+            (rate.pool, rate.per_kwh_nano, rate.pue_ppm, rate.watts_per_gpu, *_range(rate.effective))
+            for rate in config.energy_rates
         ],
         tables.SHARED_COST.name: [
             (cost.id, cost.per_month_nano, cost.policy, *_range(cost.effective)) for cost in config.shared_costs
@@ -52,6 +56,10 @@ def rows(config: Config) -> dict[str, list[Row]]:
         ],
         tables.DIRECTORY_RULE.name: [_rule(number, rule) for number, rule in enumerate(config.directory.rules, 1)],
         tables.COST_CENTER.name: list(config.directory.cost_centers.items()),
+        tables.MODEL_ARCHITECTURE.name: [
+            _architecture(model.architecture) for model in config.models if model.architecture
+        ],
+        **book_costs.rows(config),
         tables.MODEL_WEIGHT.name: [
             (model, weight, BEGINNING, FOREVER)
             for model, weight in token_weights(config.policy, config.models).models.items()
@@ -99,10 +107,22 @@ def _deployments(config: Config) -> list[Row]:
             *(_like(glob) for glob in (
                 deployment.match.cluster, deployment.match.replica, deployment.match.namespace, deployment.match.node,
                 deployment.match.gpu_uuid, deployment.match.pod)),
+            config.phase_split_of(deployment), *_throughput(deployment.throughput), deployment.capacity_source,
             *_range(deployment.effective),
         )
         for deployment in config.deployments
     ]  # fmt: skip
+
+
+def _architecture(row: ModelArchitecture) -> Row:
+    return (
+        row.model, text(row.architecture.plain()), row.weights, row.kv, row.batch, row.mean_context, row.tensor_parallel,
+        BEGINNING, FOREVER,
+    )  # fmt: skip
+
+
+def _throughput(known: Throughput | None) -> tuple[int | None, int | None, int | None]:
+    return (known.prefill, known.decode, known.cache_read) if known else (None, None, None)
 
 
 def _rule(number: int, rule: DirectoryRule) -> Row:

@@ -6,7 +6,7 @@ WITH origin AS (
     SELECT charge_period_start, pool_no, SUM(effective_cost_nano) AS origin_nano
     FROM metering.origin_charge_hourly
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
-        AND pool_no > 0
+        AND pool_no > 0 AND cause = ''
     GROUP BY charge_period_start, pool_no
 ),
 deployed AS (

@@ -1,7 +1,7 @@
 -- audit:  every_paid_hour_has_a_charge
 -- reads:  book.pool, metering.origin_charge_hourly
 -- params: period_start, period_end
--- why:    every microsecond of every GPU that was bought has an accelerator charge, events or none
+-- why:    every microsecond of every GPU that was bought is covered or priced, events or none
 WITH charge_hour AS (
     SELECT unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR)) AS charge_period_start
 ),
@@ -17,10 +17,11 @@ bought AS (
     GROUP BY charge_hour.charge_period_start, pool.pool_no
 ),
 charged AS (
-    SELECT charge_period_start, pool_no, paid_us AS charged_us
+    SELECT charge_period_start, pool_no, SUM(paid_us) AS charged_us
     FROM metering.origin_charge_hourly
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
-        AND component = 'accelerator' AND pool_no > 0
+        AND component = 'accelerator' AND pool_no > 0 AND cause = ''
+    GROUP BY charge_period_start, pool_no
 )
 SELECT
     charge_period_start, pool_no,

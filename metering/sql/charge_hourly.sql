@@ -1,14 +1,20 @@
 -- step:   metering.charge_hourly
 -- grain:  charge_period_start, pool_no, deployment_no, provider, model_no, caller_no, tier, cost_kind, cause, token_kind
--- reads:  metering.deployment_hourly, metering.idle_hourly, metering.phase_share_hourly, metering.consumption_hourly,
---         metering.token_factor, metering.origin_charge_hourly, raw.caller, book.model, book.policy
+-- reads:  metering.deployment_hourly, metering.deployment_cost_hourly, metering.idle_hourly, metering.phase_share_hourly,
+--         metering.consumption_hourly, metering.token_factor, metering.external_usage_hourly, metering.origin_charge_hourly,
+--         raw.caller, book.model, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    every nano of an hour and every token on exactly one line; within a phase the largest remainders take what is left
 WITH deployment_hour AS (
     SELECT
         deployment.*, COALESCE(phase.weight_max, 0) AS weight_max,  -- NULL: no usage
+        CASE deployment.utilization
+            WHEN 'capacity' THEN CASE capacity_source WHEN 'learned' THEN 'calibrated' WHEN 'load_tested' THEN 'measured' ELSE 'assumed' END
+            WHEN 'allocation' THEN 'assumed'
+            ELSE 'measured' END::metering.confidence AS utilization_confidence,
         ROW_NUMBER() OVER (ORDER BY charge_period_start, pool_no, deployment_no)::INTEGER AS hour_no
     FROM metering.deployment_hourly AS deployment
+    JOIN metering.deployment_cost_hourly AS cost USING (charge_period_start, pool_no, deployment_no)
     LEFT JOIN metering.phase_share_hourly AS phase USING (charge_period_start, pool_no, deployment_no)
     WHERE deployment.charge_period_start >= $period_start::TIMESTAMP AND deployment.charge_period_start < $period_end::TIMESTAMP
 ),
@@ -112,8 +118,7 @@ JOIN kind USING (kind_no)
 UNION ALL BY NAME
 SELECT
     charge_period_start, 0 AS pool_no, 0 AS deployment_no, provider, model_no, caller_no, tier,
-    CASE WHEN provider = 'self' THEN 'workload' ELSE 'external' END::metering.cost_kind AS cost_kind,
-    CASE WHEN provider = 'self' THEN 'unplaced' ELSE 'no_price' END AS cause,
+    'workload'::metering.cost_kind AS cost_kind, 'unplaced' AS cause,
     token_kind, tokens AS consumed_tokens, NULL::BIGINT AS effective_cost_nano, '' AS allocation_method,
     ''::metering.confidence AS confidence
 FROM (
@@ -122,15 +127,22 @@ FROM (
             WHEN 3 THEN reasoning_tokens ELSE uncached_input_tokens END AS tokens
     FROM metering.consumption_hourly AS usage CROSS JOIN kind
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP AND deployment_no = 0
+        AND provider = 'self'
 )
 WHERE tokens > 0
+UNION ALL BY NAME
+SELECT
+    charge_period_start, 0 AS pool_no, 0 AS deployment_no, provider, model_no, caller_no, tier,
+    'external'::metering.cost_kind AS cost_kind, cause, token_kind, consumed_tokens, effective_cost_nano,
+    CASE WHEN cause = '' THEN 'price/1' ELSE '' END AS allocation_method, confidence
+FROM metering.external_usage_hourly
+WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
 UNION ALL BY NAME
 SELECT
     charge_period_start, pool_no, deployment_no, 'self' AS provider, 0 AS model_no, 0 AS caller_no, '' AS tier,
     cost_kind, cause, ''::metering.token_kind AS token_kind, NULL::BIGINT AS consumed_tokens, nano AS effective_cost_nano,
     split_part(allocation_method, '+', 1) AS allocation_method,
-    CASE utilization WHEN 'capacity' THEN 'modelled' WHEN 'allocation' THEN 'assumed' ELSE 'measured' END::metering.confidence
-        AS confidence
+    utilization_confidence AS confidence
 FROM (
     SELECT deployment_hour.*,
         unnest(['unmeasured', 'workload']::metering.cost_kind[]) AS cost_kind,
@@ -160,3 +172,13 @@ SELECT
 FROM metering.origin_charge_hourly
 WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
     AND pool_no = 0 AND effective_cost_nano <> 0
+UNION ALL BY NAME
+SELECT
+    charge_period_start, pool_no, 0 AS deployment_no, 'self' AS provider, 0 AS model_no, 0 AS caller_no, '' AS tier,
+    'idle'::metering.cost_kind AS cost_kind, cause, ''::metering.token_kind AS token_kind, NULL::BIGINT AS consumed_tokens,
+    SUM(effective_cost_nano)::BIGINT AS effective_cost_nano, 'inventory/1' AS allocation_method,
+    'measured'::metering.confidence AS confidence
+FROM metering.origin_charge_hourly
+WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
+    AND cause <> '' AND effective_cost_nano <> 0
+GROUP BY charge_period_start, pool_no, cause

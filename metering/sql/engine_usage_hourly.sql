@@ -117,6 +117,9 @@ engine AS (
         MAX(counted) FILTER (counter_no = 2) AS output_tokens, MAX(counted) FILTER (counter_no = 3) AS requests,
         MAX(counted) FILTER (counter_no = 4) AS aborted_requests, MAX(counted) FILTER (counter_no = 5) AS prefill_us,
         MAX(counted) FILTER (counter_no = 6) AS decode_us, MAX(counted) FILTER (counter_no = 7) AS idle_us,
+        -- NULL where either is not told
+        CASE WHEN COUNT(*) FILTER (counter_no = 5) > 0 AND COUNT(*) FILTER (counter_no = 6) > 0
+            THEN LEAST(MAX(observed_us) FILTER (counter_no = 5), MAX(observed_us) FILTER (counter_no = 6)) END AS phase_observed_us,
         COALESCE(MAX(observed_us) FILTER (counter_no = 0), 0) <= COALESCE(MAX(observed_us) FILTER (counter_no = 1), 0)
             AS cache_split_known
     FROM placed
@@ -137,6 +140,7 @@ SELECT
     SUM(prefill_us)::BIGINT                  AS prefill_us,
     SUM(decode_us)::BIGINT                   AS decode_us,
     SUM(idle_us)::BIGINT                     AS idle_us,
+    SUM(phase_observed_us)::BIGINT           AS phase_observed_us,
     BOOL_AND(cache_split_known)              AS cache_split_known,
     SUM(resets)::BIGINT                      AS resets
 FROM engine

@@ -122,7 +122,7 @@ def test_reservation_multiplies_before_it_divides(books):
     books.entitle("p", "a", 1)
     books.session.do("UPDATE book.pool SET gpus = 3")
     books.session.do("INSERT INTO metering.metered_hour VALUES ($hour, $hour, 1)", {"hour": books.hour(0)})
-    books.session.do("INSERT INTO metering.origin_charge_hourly VALUES ($hour, $pool, 'accelerator', 0, 8999999999999999999)",
+    books.session.do("INSERT INTO metering.origin_charge_hourly VALUES ($hour, $pool, 'accelerator', 0, 8999999999999999999, '', '', '', 0, 0, 0, NULL)",
                      {"hour": books.hour(0), "pool": books.no("book.pool_key", "p")})  # fmt: skip
 
     assert filled(books, "attribution.reservation", columns="team, entitled_us, paid_us, reserved_nano") == [

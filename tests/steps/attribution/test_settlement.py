@@ -336,7 +336,8 @@ def test_only_metered_hours_are_settled(books):
     books.overhead(0, 10, "platform")
     books.metered()
     books.session.do(
-        "INSERT INTO metering.origin_charge_hourly VALUES ($hour, 0, 'platform', 0, 10)", {"hour": books.hour(1)}
+        "INSERT INTO metering.origin_charge_hourly VALUES ($hour, 0, 'platform', 0, 10, '', '', '', 10, 10, 10, NULL)",
+        {"hour": books.hour(1)},
     )
     books.attribute()
 

@@ -46,6 +46,12 @@ PLACED = "cost_kind = 'workload' AND cause = ''"
             "deployment_cost_equals_origin_cost",
             "UPDATE metering.deployment_hourly SET decode_nano = decode_nano + 1 WHERE deployment_no > 0",
         ),
+        ("external_cost_is_its_price", "DELETE FROM metering.charge_hourly WHERE cost_kind = 'external'"),
+        (
+            "external_cost_is_its_price",
+            "UPDATE metering.charge_hourly SET effective_cost_nano = 0 WHERE cause = 'no_price'",
+        ),
+        ("external_cost_is_its_price", "UPDATE metering.external_usage_hourly SET consumed_tokens = 7"),
         ("every_event_is_placed_once", "DELETE FROM metering.placed_usage_hourly WHERE provider = 'openai'"),
         (
             "every_event_is_placed_once",
@@ -75,7 +81,7 @@ PLACED = "cost_kind = 'workload' AND cause = ''"
         (
             "idle_has_its_causes",
             (
-                "UPDATE metering.idle_hourly SET idle_nano = -1 WHERE cause = 'inactive';"
+                "UPDATE metering.idle_hourly SET idle_nano = -1 WHERE cause = 'inactive'; "
                 "INSERT INTO metering.idle_hourly SELECT charge_period_start, pool_no, deployment_no, 'lost', idle_nano + 1 "
                 "FROM metering.deployment_hourly WHERE deployment_no > 0"
             ),

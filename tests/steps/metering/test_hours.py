@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from apportion.domain.errors import UsageError
-from metering.hours import due, first_hour, gaps
+from metering.gaps import gaps
+from metering.hours import due, first_hour
 from tests.steps.metering.facts import HOUR, Event, Facts, Pool, Rate, Shared, at, load, moment
 
 

@@ -51,6 +51,55 @@ pool = "p"
 component = "accelerator"
 per_gpu_hour = "1"
 effective_from = 2026-10-01T00:00:00Z
+list = "2"
+purchase = "spot"
+currency = "EUR"
+source = "a mail"
+[[fx]]
+currency = "EUR"
+rate = "1.1"
+effective_from = 2026-10-01T00:00:00Z
+[[discounts]]
+pools = ["p"]
+components = ["host"]
+percent = "12.5"
+effective_from = 2026-10-01T00:00:00Z
+[[commitments]]
+id = "r"
+kind = "reserved"
+pools = ["p"]
+gpus = 4
+upfront = "100"
+per_gpu_hour = "1"
+currency = "EUR"
+effective_from = 2026-10-01T00:00:00Z
+effective_to = 2027-10-01T00:00:00Z
+[[commitments]]
+id = "v"
+kind = "savings"
+pools = ["p"]
+per_hour = "5"
+rates = { p = "0.5" }
+effective_from = 2026-10-01T00:00:00Z
+effective_to = 2027-10-01T00:00:00Z
+[[assets]]
+id = "a"
+pool = "p"
+gpus = 2
+capex = "1000"
+residual = "10"
+life_months = 48
+method = "annuity"
+annual_rate = "0.08"
+maintenance_per_year = "10"
+colocation_per_month = "5"
+effective_from = 2026-10-01T00:00:00Z
+[[credits]]
+id = "c"
+amount = "50"
+pools = ["p"]
+effective_from = 2026-10-01T00:00:00Z
+effective_to = 2027-10-01T00:00:00Z
 [[shared_costs]]
 id = "s"
 per_month = "10"

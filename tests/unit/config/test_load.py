@@ -36,7 +36,7 @@ def test_the_designs_config_works_as_it_stands(sample: Config, tmp_path: Path) -
     assert [(pool.id, pool.gpus, pool.effective) for pool in sample.pools] == [
         ("h100-prod", 8, Period(OCTOBER, FOREVER))
     ]
-    assert [rate.per_gpu_hour_nano for rate in sample.rates] == [2_490_000_000]
+    assert [rate.price_nano for rate in sample.rates] == [2_490_000_000]
     assert [cost.per_month_nano for cost in sample.shared_costs] == [12_000_000_000_000]
     assert [(deployment.models, deployment.utilization) for deployment in sample.deployments] == [
         (("llama-3.1-70b",), None)

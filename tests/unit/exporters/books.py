@@ -70,8 +70,8 @@ INSERT INTO attribution.counter VALUES
 INSERT INTO metering.metered_hour VALUES
     (TIMESTAMP '2026-09-30 23:00', TIMESTAMP '2026-10-01 00:05', 1), (TIMESTAMP '2026-10-01 00:00', TIMESTAMP '2026-10-01 01:05', 1);
 INSERT INTO metering.origin_charge_hourly VALUES
-    (TIMESTAMP '2026-09-30 23:00', 1, 'accelerator', 7200000000, 40),
-    (TIMESTAMP '2026-10-01 00:00', 1, 'accelerator', 7200000000, 6750000004);
+    (TIMESTAMP '2026-09-30 23:00', 1, 'accelerator', 7200000000, 40, '', '', '', 40, 40, 40, NULL),
+    (TIMESTAMP '2026-10-01 00:00', 1, 'accelerator', 7200000000, 6750000004, '', '', '', 6750000004, 6750000004, 6750000004, NULL);
 INSERT INTO metering.deployment_hourly VALUES
     (TIMESTAMP '2026-10-01 00:00', 1, 1, 7200000000, 6750000004, 'active', 0, 0, TRUE, 0, 0, 0, 0, 'inactive', 6750000004, 0, 0, 0, 'm', 'assumed'),
     (TIMESTAMP '2026-10-01 00:00', 2, 2, 0, 0, 'active', 0, 0, FALSE, 0, 0, 0, 0, 'inactive', 0, 0, 0, 0, 'm', 'assumed');

@@ -34,7 +34,9 @@ def test_the_first_sync_writes_everything(book: Book) -> None:
     model_no = book.value("SELECT model_no FROM book.model WHERE model_id = 'm'")
     assert book.rows("SELECT * FROM book.deployment_model") == [(1, model_no, START, forever)]
     assert book.rows("SELECT * FROM book.model_alias") == [("a", model_no, START, forever)]
-    assert book.rows("SELECT * FROM book.rate") == [(1, "accelerator", 1_000_000_000, START, forever)]
+    assert book.rows("SELECT pool_no, component, price_nano, unit, effective_from, effective_to FROM book.rate") == [
+        (1, "accelerator", 1_000_000_000, "gpu_hour", START, forever)
+    ]
     assert book.rows(
         "SELECT rule_no, principal_pattern, tag_patterns, team FROM book.directory_rule ORDER BY rule_no"
     ) == [
@@ -96,12 +98,16 @@ def test_every_change_is_remembered_with_before_and_after(book: Book) -> None:
     row = {
         "pool_id": "p",
         "component": "accelerator",
+        "unit": "gpu_hour",
+        "purchase": "on_demand",
+        "currency": "",
+        "source": "",
         "effective_from": "2026-10-01T00:00:00",
         "effective_to": "9999-12-31T00:00:00",
     }
     assert (subject, dirty_from, dirty_to) == ("book.rate", START, START + timedelta(hours=HOURS))
-    assert json.loads(before) == [{**row, "per_gpu_hour_nano": 1_000_000_000}]
-    assert json.loads(after) == [{**row, "per_gpu_hour_nano": 2_000_000_000}]
+    assert json.loads(before) == [{**row, "price_nano": 1_000_000_000, "list_nano": 1_000_000_000}]
+    assert json.loads(after) == [{**row, "price_nano": 2_000_000_000, "list_nano": 2_000_000_000}]
 
     book.forget("book.change")
     first, second = '  { principal = "k_1%", team = "x" },\n', '  { tag = { env = "prod*" }, team = "y" },\n'

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from apportion.ledger import book_hours
 from apportion.ledger.book import SyncReport
-from apportion.ledger.book_tables import RATE
+from apportion.ledger.book_costs import FX
 from apportion.ledger.connection import Row
 from tests.unit.ledger.book_samples import BASE, HOURS, START, Book, changed, opened
 
@@ -45,6 +45,9 @@ def book(tmp_path: Path) -> Iterator[Book]:
         ('models = ["m"]', 'models = ["m", "n"]', HOURS, START),
         ('models = ["m"]', 'models = ["m"]\nmatch = { node = "n_1*" }', HOURS, START),
         ('models = ["m"]', 'models = ["m"]\nutilization = "allocation"', HOURS, START),
+        ('models = ["m"]', 'models = ["m"]\nphase_split = "auto"', HOURS, START),
+        ('models = ["m"]', 'models = ["m"]\nthroughput = { prefill = 10, decode = 1 }', HOURS, START),
+        ('models = ["m"]', 'models = ["m"]\ncapacity_source = "load_tested"', HOURS, START),
         ('per_month = "10"', 'per_month = "11"', OCTOBER, START),
         ("effective_to = 2026-11-01T00:00:00Z", "effective_to = 2026-11-02T00:00:00Z", NOVEMBER_DAYS, datetime(2026, 11, 1, tzinfo=UTC)),
         ('alias = "a"\nmodel = "m"\neffective_from = 2026-10-01T00:00:00Z', 'alias = "a"\nmodel = "m"\neffective_from = 2026-10-01T02:00:00Z', 2, START),
@@ -118,14 +121,14 @@ def test_an_hour_is_reached_where_its_own_rows_differ(before: list[int], after: 
 
     def rows(minutes: list[int], amount: int) -> list[Row]:
         edges = [START + timedelta(minutes=minute) for minute in minutes]
-        return [("p", "accelerator", amount + at % 2, *pair) for at, pair in enumerate(pairwise(edges))]
+        return [("EUR", amount + at % 2, *pair) for at, pair in enumerate(pairwise(edges))]
 
     def in_force(given: list[Row], minute: int) -> set[int]:
         moment = START + timedelta(minutes=minute)
-        return {row[2] for row in given if row[3] <= moment < row[4]}
+        return {row[1] for row in given if row[2] <= moment < row[3]}
 
     one, other = rows(before, old), rows(after, new)
     differing = {minute // 60 for minute in range(6 * 60) if in_force(one, minute) != in_force(other, minute)}
-    reached = {hour for period in book_hours.reached(RATE, one, other) for hour in period.hours()}
+    reached = {hour for period in book_hours.reached(FX, one, other) for hour in period.hours()}
 
     assert reached == {START + timedelta(hours=hour) for hour in differing}
