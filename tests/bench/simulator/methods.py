@@ -87,7 +87,7 @@ def measured(run: Run, _: Recorded) -> Phases:
         part = step.cost_fs * step.prompt_tokens // (step.prompt_tokens + step.output_tokens)
         prefill += part
         decode += step.cost_fs - part
-    return Phases(prefill=prefill, decode=decode)
+    return Phases(prefill=prefill // 10**9, decode=decode // 10**9)  # as they are told: whole microseconds
 
 
 def regression(run: Run, record: Recorded) -> Phases:
