@@ -18,7 +18,7 @@ from tests.oracle_energy import pool_energy
 from tests.oracle_engines import Growth, growth, states, unlogged
 from tests.oracle_fleet import DECODE, KINDS, PREFILL, Fleet
 from tests.oracle_idle import States, verdict
-from tests.oracle_phases import Coefficient, Phases, Shares, chosen
+from tests.oracle_phases import Coefficient, Phases, Shares, chosen, rungs
 from tests.oracle_prices import priced
 from tests.oracle_tokens import present, weighted
 from tests.oracle_units import hour_range, month_hours, month_of, shared_us, split
@@ -89,6 +89,18 @@ def charges(
             found |= _system(hour, pool, "", "idle", "unscheduled", costs.pop("", 0))
             for deployment, cost in costs.items():
                 found |= _deployment(fleet, deployment, hour, cost, seen)
+    return found
+
+
+def ladder(fleet: Fleet, seen: Seen, hours: Iterable[int]) -> dict[tuple[int, str], dict[str, Shares | None]]:
+    """What every rung says of each deployment's hour with tokens that weigh anything."""
+    found = {}
+    for (hour, name), used in seen.used.items():
+        weights = weighted(fleet, used)
+        if name and hour in hours and any(weights.values()):
+            part = next(part for part in present(fleet, hour) if part.id == name)
+            engines = seen.engines.get((hour, name), ())
+            found[hour, name] = rungs(fleet, Phases(part, hour, used, weights, engines, seen.coefficients))
     return found
 
 
