@@ -72,7 +72,7 @@ def charges(
 ) -> Charges:
     """Every charge of the given hours, whose starts are in microseconds; readings are of engines."""
     events, hours = list(events), list(hours)
-    seen = told(fleet, events, list(samples), list(readings), list(coefficients))
+    seen = told(fleet, events, samples, readings, coefficients)
     found: Charges = {
         Key(line.hour, "", "", *line.who, "external", line.cause, line.kind): Measure(*cost)
         for line, cost in priced(fleet, events).items()
@@ -106,12 +106,13 @@ def ladder(fleet: Fleet, seen: Seen, hours: Iterable[int]) -> dict[tuple[int, st
 
 def told(
     fleet: Fleet,
-    events: list[Record],
-    samples: list[Record],
-    readings: list[Record],
-    coefficients: Sequence[Coefficient],
+    events: Iterable[Record],
+    samples: Iterable[Record],
+    readings: Iterable[Record],
+    coefficients: Iterable[Coefficient],
 ) -> Seen:
     """All that happened, put where and when it did."""
+    events, samples, readings = list(events), list(samples), list(readings)
     used = usage(fleet, events)
     for where, (model, tokens) in unlogged(fleet, events, readings).items():
         used.setdefault(where, {})[Consumer("self", model, "", "")] = tokens
@@ -119,7 +120,12 @@ def told(
     for place, grown in growth(fleet, readings).items():
         engines[place.hour, place.deployment].append(grown)
     return Seen(
-        used, activity(fleet, samples), states(fleet, readings), engines, pool_energy(fleet, samples), coefficients
+        used,
+        activity(fleet, samples),
+        states(fleet, readings),
+        engines,
+        pool_energy(fleet, samples),
+        tuple(coefficients),
     )
 
 
