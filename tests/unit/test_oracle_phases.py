@@ -33,7 +33,15 @@ def known(
     """What is known of an hour of a deployment with these keys."""
     served = {"id": "d", "pool": "p", "gpus": 1, "models": ["m"], "effective_from": START, **entry}
     ours = fleet({"deployments": [served], "policy": {"phase_split": "auto"}, "models": models})
-    return ours, Phases(ours.deployments[0], HOUR, used, weighted(ours, used), engines, coefficients)
+    return ours, Phases(
+        ours.deployments[0],
+        HOUR,
+        used,
+        weighted(ours, used),
+        engines,
+        sum(e.observed_us for e in engines),
+        coefficients,
+    )
 
 
 def engine(prefill: int | None, decode: int | None, observed_us: int = HOUR_US, engines: int = 1) -> Growth:
