@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -111,6 +111,13 @@ def test_cached_prompts_can_have_a_throughput_of_their_own() -> None:
 def test_measured_phases_need_both_and_enough_of_the_hour(engines: tuple[Growth, ...], expected: Shares | None) -> None:
     """Seconds of all engines together; unknown, none at all, or nine tenths of the hour not seen is a failure."""
     assert rungs(*known(engines=engines))["measured/1"] == expected
+
+
+def test_enough_is_of_the_time_that_the_deployment_was_there() -> None:
+    """Half an hour of phases is all of it where the deployment ends at half past."""
+    half = START + timedelta(minutes=30)
+
+    assert rungs(*known(engines=(engine(7, 21, HOUR_US // 2),), effective_to=half))["measured/1"] == Shares(7, 21)
 
 
 @pytest.mark.parametrize(("role", "expected"), [("prefill", Shares(1, 0)), ("decode", Shares(0, 1)), ("both", None)])
