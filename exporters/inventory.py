@@ -129,7 +129,7 @@ def show(stretches: Sequence[Stretch], console: Console) -> None:
         )
     if rows := pool_rows(stretches):
         console.print(
-            "If telemetry is right, these rows say so. They stand for that time only: end an earlier row where the first of them begins, and "
+            "If telemetry is right, these rows say so. They stand for that time only: end an earlier row where the first begins, and "
             "give the last one the effective_to that the pool has.\n",
             soft_wrap=True,
         )
