@@ -6,7 +6,7 @@ PIP := $(RUN) pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint format golden wheel faults bench soak lowest lock clients clean
+.PHONY: help demo test check lint format golden wheel faults bench methods soak lowest lock clients clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ wheel: $(VENV)/project ## build dist/*.whl, and test what is in it
 
 bench: $(VENV)/project ## how fast, as ratios against plain ways to do the same; B="--only ingest" for one
 	$(VENV)/bin/python tests/bench/run.py $(B)
+
+methods: $(VENV)/project ## simulate, compare the methods with the truth, and write metering/METHODS.md anew
+	$(RUN) tests.bench.simulator.page
 
 faults: $(VENV)/project ## rounds of kills, restarts and full disks with real processes; SEED=7 repeats one, ROUNDS=50 is the default
 	$(RUN) tests.faults.storm.run --rounds $(or $(ROUNDS),50) $(if $(SEED),--seed $(SEED))

@@ -32,6 +32,7 @@ from ingest.rejections import expire
 from ingest.replay import replay as replay_rejections
 from ingest.rules import Rules
 from ingest.streams import source_of
+from metering import phase_coefficients
 from metering.meter import MeterReport, meter
 
 
@@ -185,10 +186,15 @@ class Pipeline:
         return replace(self.rules, sources=tuple(sorted(believed)) if all(one.accepts for one in sources) else ())
 
     def sync(self) -> book.SyncReport:
-        """Bring the config into the book, and prices of the external models seen; changed hours become dirty."""
+        """Bring the config into the book, and what follows from both: rooflines, and prices of the external models seen.
+
+        Hours that any of it changes become dirty.
+        """
+        now = self.clock.now()
         with self.ledger.transaction() as session:
-            report = book.sync(session, self.config, self.clock.now())
-            repriced = prices.refresh(session, self.config, self.clock.now())
+            report = book.sync(session, self.config, now)
+            phase_coefficients.sync(session, now)
+            repriced = prices.refresh(session, self.config, now)
         return replace(report, changed=report.changed or repriced > 0, dirty_hours=report.dirty_hours + repriced)
 
     def meter(

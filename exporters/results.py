@@ -2,8 +2,8 @@
 
 It holds a table for every `export` view, under the view's name, and `status` with one row. Nothing in it is a single
 request; of callers it names only the weightiest that no rule maps. Files replace one another whole: a reader sees one publish
-or the next, and keeps the one it opened. The lines of hours, by far the most, are carried over from the file before where they
-did not change.
+or the next, and keeps the one it opened. What there is of every hour, by far the most, is carried over from the file before
+where it did not change.
 """
 
 from __future__ import annotations
@@ -11,23 +11,47 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 from apportion.domain.clock import Clock
 from apportion.domain.errors import LedgerError
-from apportion.ledger.connection import Ledger, Session
+from apportion.ledger.connection import Ledger, Row, Session
 
 TABLES: Final = (
-    "months", "chargeback", "settlement", "unit_cost", "hours", "refused_hours", "counters", "pool_shares", "reconciliation",
-    "sources", "streams", "observed_usage", "stream_gaps", "collectors", "ingest_totals", "rejections", "discoveries", "step_runs",
-    "job_runs", "prices", "price_doubts",
+    "months", "chargeback", "settlement", "unit_cost", "refused_hours", "counters", "pool_shares", "reconciliation",
+    "sources", "streams", "observed_usage", "stream_gaps", "collectors", "ingest_totals", "rejections", "discoveries", "inventory",
+    "step_runs", "job_runs", "prices", "price_doubts",
 )  # fmt: skip
 """Written anew each time."""
 
-LINES: Final = "chargeback_hourly"
+_COST: Final = "sum(effective_cost_nano)::HUGEINT"
+
+HOURLY: Final = {
+    "chargeback_hourly": (
+        "attribution.charge_hourly",
+        _COST,
+        "count(effective_cost_nano)",
+        "sum(consumed_tokens)::HUGEINT",
+    ),
+    "hours": ("metering.deployment_hourly", _COST, "sum(workload_nano)::HUGEINT", "count(*)"),
+    "origin_charges": (
+        "metering.origin_charge_hourly",
+        _COST,
+        "sum(billed_cost_nano)::HUGEINT",
+        "sum(list_cost_nano)::HUGEINT",
+    ),
+    "idle_hours": ("metering.idle_hourly", "sum(idle_nano)::HUGEINT", "count(DISTINCT cause)", "count(*)"),
+    "phase_methods": (
+        "metering.phase_method_hourly",
+        "count(*)",
+        "sum(prefill_share)::HUGEINT",
+        "sum(decode_share)::HUGEINT",
+    ),
+}
+"""Carried over, each with the table that its rows are of, and what tells besides hours whether they are the same."""
 
 _STATUS: Final = """
 SELECT
@@ -42,10 +66,7 @@ SELECT DISTINCT period_start, period_end FROM attribution.revision WHERE revisio
 """
 
 _CHECKSUM: Final = """
-SELECT
-    min(charge_period_start), max(charge_period_start), count(*), count(effective_cost_nano),
-    sum(effective_cost_nano)::HUGEINT, sum(consumed_tokens)::HUGEINT
-FROM {}
+SELECT min(charge_period_start), max(charge_period_start), count(*), {}, {}, {} FROM {}
 """
 
 _publishes = count(1)
@@ -64,7 +85,8 @@ def publish(ledger: Ledger, clock: Clock) -> Path:
         if not _carried_on(session, ledger.results, file, number, status):
             file.unlink(missing_ok=True)
             with _writing(session, file, f"results_{number}_anew") as name:
-                session.do(f"CREATE TABLE {name}.{LINES} AS SELECT * FROM export.{LINES}")
+                for table in HOURLY:
+                    session.do(f"CREATE TABLE {name}.{table} AS SELECT * FROM export.{table}")
                 _write(session, name, status)
         _replace(file, ledger.results)
     except OSError as error:
@@ -81,22 +103,29 @@ def _carried_on(session: Session, before: Path, file: Path, number: int, status:
         return False
     shutil.copyfile(before, file)
     with contextlib.suppress(LedgerError, _Unlike), _writing(session, file, f"results_{number}") as name:
-        if _shape(session, f"{name}.{LINES}") != _shape(session, f"export.{LINES}"):
-            raise _Unlike
         revision = session.value(f"SELECT revision FROM {name}.status")
-        for start, end in session.rows(_CHANGED, {"revision": revision}):
-            inside = "charge_period_start >= $start AND charge_period_start < $end"
-            session.do(f"DELETE FROM {name}.{LINES} WHERE {inside}", {"start": start, "end": end})
-            session.do(
-                f"INSERT INTO {name}.{LINES} SELECT * FROM export.{LINES} WHERE {inside}", {"start": start, "end": end}
-            )
-        if session.rows(_CHECKSUM.format(f"{name}.{LINES}")) != session.rows(
-            _CHECKSUM.format("attribution.charge_hourly")
-        ):
-            raise _Unlike
+        changed = session.rows(_CHANGED, {"revision": revision})
+        for table, (origin, *told) in HOURLY.items():
+            _carry(session, name, table, changed)
+            if session.rows(_CHECKSUM.format(*told, f"{name}.{table}")) != session.rows(
+                _CHECKSUM.format(*told, origin)
+            ):
+                raise _Unlike
         _write(session, name, status)
         return True
     return False
+
+
+def _carry(session: Session, name: str, table: str, changed: Sequence[Row]) -> None:
+    """Write the hours of a table that changed over those of the file before."""
+    if _shape(session, f"{name}.{table}") != _shape(session, f"export.{table}"):
+        raise _Unlike
+    for start, end in changed:
+        inside = "charge_period_start >= $start AND charge_period_start < $end"
+        session.do(f"DELETE FROM {name}.{table} WHERE {inside}", {"start": start, "end": end})
+        session.do(
+            f"INSERT INTO {name}.{table} SELECT * FROM export.{table} WHERE {inside}", {"start": start, "end": end}
+        )
 
 
 class _Unlike(Exception):

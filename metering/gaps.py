@@ -74,8 +74,10 @@ def _of_pools(session: Session) -> Iterator[tuple[str, Period]]:
     prices = [
         Price(pool=pool, component=component, currency=currency, effective=Period(start, end))
         for pool, component, currency, start, end in session.rows(
-            "SELECT pool_id, component, currency, effective_from, effective_to FROM book.rate JOIN book.pool_key USING (pool_no) "
-            "WHERE effective_from < effective_to ORDER BY pool_id, component, effective_from"
+            "SELECT pool_id, component, currency, effective_from, effective_to FROM ("
+            "SELECT pool_no, component, currency, effective_from, effective_to FROM book.rate "
+            "UNION ALL SELECT pool_no, 'energy', '', effective_from, effective_to FROM book.energy_rate"
+            ") JOIN book.pool_key USING (pool_no) WHERE effective_from < effective_to ORDER BY pool_id, component, effective_from"
         )
     ]
     for hole in holes(bought, uncovered(bought, covered, saved), prices, _exchanged(session)):

@@ -24,11 +24,12 @@ from metering.steps import AUDITS, EXTERNAL, OBSERVED, OF_ENGINES, ONLY_WITH, OV
 _INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"
 _HOURS = "unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR))"
 
-# What an engine counted in a span is told by a reading within it, or by one that ends a gap of a day at most.
+# What an engine counted in a span is told by a reading within it, or by one that ends a gap of a day at most; what it was doing,
+# also by one whose hold reaches into it.
 _ENGINES_TELL = """
 SELECT EXISTS (
     SELECT 1 FROM raw.engine_sample
-    WHERE sampled_at > $period_start::TIMESTAMP AND sampled_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
+    WHERE sampled_at > $period_start::TIMESTAMP - INTERVAL 1 HOUR AND sampled_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
 )
 """
 
@@ -154,15 +155,18 @@ def _pieces(period: Period) -> Iterator[Period]:
 
 def _policy(session: Session) -> dict[str, int]:
     """The policy in force, as parameters of the steps."""
-    found = session.rows("SELECT policy_version, sample_hold_us FROM book.policy ORDER BY policy_version DESC LIMIT 1")
+    found = session.rows(
+        "SELECT policy_version, sample_hold_us, context_weight > 0 OR EXISTS (FROM metering.phase_coefficient WHERE context_as > 0) "
+        "FROM book.policy ORDER BY policy_version DESC LIMIT 1"
+    )
     if not found:
         msg = "the ledger knows no policy yet, so nothing can be metered; sync a config into it first."
         raise LedgerError(msg)
-    version, hold = found[0]
+    version, hold, with_context = found[0]
     if hold > HOUR_US:
         msg = f"a GPU sample would hold for {hold // 1_000_000} seconds; set sample_hold_seconds to at most 3600."
         raise LedgerError(msg)
-    return {"policy_version": version, "sample_hold_us": hold}
+    return {"policy_version": version, "sample_hold_us": hold, "with_context": with_context}
 
 
 def _record_refusals(ledger: Ledger, clock: Clock, refused: Mapping[datetime, str], within: Period) -> None:

@@ -18,7 +18,9 @@ EXTERNAL: Final = "metering.external_usage_hourly"
 OVER_EVENTS: Final = (OBSERVED, "metering.placed_usage_hourly", "metering.observed_usage_hourly", EXTERNAL)
 """The steps that read the events, one after another for each piece of a span: only their input grows with the traffic."""
 
-OF_ENGINES: Final = frozenset({"metering.engine_usage_hourly", RECONCILIATION})
+OF_ENGINES: Final = frozenset(
+    {"metering.engine_place_hourly", "metering.engine_usage_hourly", "metering.engine_state_hourly", RECONCILIATION}
+)
 """The steps that have no row for an hour of which no engine tells: most ledgers never need them."""
 
 ONLY_WITH: Final = {
@@ -26,25 +28,39 @@ ONLY_WITH: Final = {
     "metering.asset_hourly": "book.asset",
     "metering.credit_pool_hourly": "book.credit",
     "metering.credit_hourly": "book.credit",
+    "metering.pool_energy_hourly": "book.energy_rate",
+    "metering.energy_charge_hourly": "book.energy_rate",
 }
 """Step -> the table without rows of which it has none either."""
 
 _ORDER: Final = (
+    "metering.served_model",
+    "metering.token_factor",
+    "metering.engine_place_hourly",
     "metering.engine_usage_hourly",
+    "metering.engine_state_hourly",
     "metering.series_place",
     *OVER_EVENTS,
+    "metering.prefill_place_hourly",
     RECONCILIATION,
     "metering.price_segment",
     "metering.card_charge_hourly",
     "metering.commitment_hourly",
     "metering.asset_hourly",
+    "metering.pool_energy_hourly",
+    "metering.energy_charge_hourly",
     "metering.credit_pool_hourly",
     "metering.credit_hourly",
     "metering.origin_charge_hourly",
+    "metering.inventory_hourly",
     "metering.gpu_activity_hourly",
     "metering.deployment_cost_hourly",
+    "metering.model_usage_hourly",
+    "metering.phase_method_hourly",
     "metering.phase_share_hourly",
+    "metering.downtime_hourly",
     "metering.deployment_hourly",
+    "metering.idle_hourly",
     "metering.charge_hourly",
 )
 

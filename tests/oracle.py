@@ -9,27 +9,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
-from tests.oracle_engines import unlogged
-from tests.oracle_fleet import (
-    DECODE,
-    HOUR_US,
-    PREFILL,
-    WEIGHT_SCALE,
-    Deployment,
-    Fleet,
-    hour_range,
-    month_hours,
-    month_of,
-    shared_us,
-)
+from tests.oracle_commitments import Rows
+from tests.oracle_costs import Energy, origin_rows
+from tests.oracle_energy import pool_energy
+from tests.oracle_engines import Growth, growth, states, unlogged
+from tests.oracle_fleet import DECODE, KINDS, PREFILL, Fleet
+from tests.oracle_idle import States, verdict
+from tests.oracle_phases import Coefficient, Phases, Shares, chosen
+from tests.oracle_prices import priced
+from tests.oracle_tokens import present, weighted
+from tests.oracle_units import hour_range, month_hours, month_of, shared_us, split
 from tests.oracle_usage import Activity, Consumer, Record, Usage, activity, usage
-
-PPM = 10**6
-Part = TypeVar("Part", bound=Any)
 
 
 class Key(NamedTuple):
@@ -54,17 +47,19 @@ class Measure(NamedTuple):
     nano: int | None
 
 
-class Verdict(NamedTuple):
-    """How the cost of a deployment's hour divides before anybody's share: the three add up to it."""
-
-    workload: int
-    idle: int
-    idle_cause: str
-    unmeasured: int
-
-
 Charges = dict[Key, Measure]
 NOBODY = Consumer("self", "", "", "")
+
+
+class Seen(NamedTuple):
+    """What was told of all hours, by hour and place."""
+
+    used: Mapping[tuple[int, str], Usage]
+    active: Mapping[tuple[int, str], Activity]
+    states: Mapping[tuple[int, str], States]
+    engines: Mapping[tuple[int, str], Sequence[Growth]]
+    energy: Mapping[tuple[int, str], Energy]
+    coefficients: Sequence[Coefficient]
 
 
 def charges(
@@ -73,55 +68,63 @@ def charges(
     samples: Iterable[Record],
     hours: Iterable[int],
     readings: Iterable[Record] = (),
+    coefficients: Iterable[Coefficient] = (),
 ) -> Charges:
     """Every charge of the given hours, whose starts are in microseconds; readings are of engines."""
-    events = list(events)
-    used = usage(fleet, events)
-    for where, (model, tokens) in unlogged(fleet, events, readings).items():
-        used.setdefault(where, {})[Consumer("self", model, "", "")] = tokens
-    active = activity(fleet, samples)
-    found: Charges = {}
+    events, hours = list(events), list(hours)
+    seen = told(fleet, events, list(samples), list(readings), list(coefficients))
+    found: Charges = {
+        Key(line.hour, "", "", *line.who, "external", line.cause, line.kind): Measure(*cost)
+        for line, cost in priced(fleet, events).items()
+        if line.hour in hours
+    }
     for hour in hours:
-        found |= _unpriced(hour, used.get((hour, ""), {}))
+        found |= _unplaced(hour, seen.used.get((hour, ""), {}))
         found |= _overhead(fleet, hour)
-        for pool in sorted({p.id for p in fleet.pools}):
-            costs = deployment_costs(fleet, pool, hour)
-            unscheduled = costs.pop("", 0)
-            found |= _system(hour, pool, "", "idle", "unscheduled", unscheduled)
-            for deployment in costs:
-                found |= _deployment(
-                    fleet,
-                    deployment,
-                    hour,
-                    costs[deployment],
-                    used.get((hour, deployment), {}),
-                    active.get((hour, deployment), Activity(0, 0)),
-                )
+        rows = origin_rows(fleet, hour, energy_of(seen.energy, hour))
+        for pool in sorted({p.id for p in fleet.pools} | {row.pool for row in rows}):
+            for cause in {row.cause for row in rows if row.pool == pool and row.cause}:
+                found |= _system(hour, pool, "", "idle", cause, cost_of(rows, pool, cause))
+            costs = deployment_costs(fleet, pool, hour, cost_of(rows, pool, ""))
+            found |= _system(hour, pool, "", "idle", "unscheduled", costs.pop("", 0))
+            for deployment, cost in costs.items():
+                found |= _deployment(fleet, deployment, hour, cost, seen)
     return found
 
 
-def split(total: int, weights: Mapping[Part, int]) -> dict[Part, int]:
-    """Shares of a total, each within one of its exact value and together the total; nothing where nothing weighs."""
-    whole = sum(weights.values())
-    if not whole:
-        return {}
-    exact = {part: Fraction(abs(total) * weight, whole) for part, weight in weights.items()}
-    shares = {part: int(share) for part, share in exact.items()}
-    missing = abs(total) - sum(shares.values())
-    for part in sorted(weights, key=lambda part: (shares[part] - exact[part], part))[:missing]:
-        shares[part] += 1
-    return {part: -share if total < 0 else share for part, share in shares.items()}
+def told(
+    fleet: Fleet,
+    events: list[Record],
+    samples: list[Record],
+    readings: list[Record],
+    coefficients: Sequence[Coefficient],
+) -> Seen:
+    """All that happened, put where and when it did."""
+    used = usage(fleet, events)
+    for where, (model, tokens) in unlogged(fleet, events, readings).items():
+        used.setdefault(where, {})[Consumer("self", model, "", "")] = tokens
+    engines: dict[tuple[int, str], list[Growth]] = defaultdict(list)
+    for place, grown in growth(fleet, readings).items():
+        engines[place.hour, place.deployment].append(grown)
+    return Seen(
+        used, activity(fleet, samples), states(fleet, readings), engines, pool_energy(fleet, samples), coefficients
+    )
 
 
-def origin(fleet: Fleet, pool: str, hour: int) -> int:
-    """What a pool costs in an hour: each component rounded once, half to even."""
-    exact: dict[str, Fraction] = defaultdict(Fraction)
-    for rate in fleet.rates:
-        for bought in fleet.pools:
-            if rate.pool == bought.id == pool:
-                held = shared_us(hour_range(hour), bought.during, rate.during)
-                exact[rate.component] += Fraction(rate.per_gpu_hour * bought.gpus * held, HOUR_US)
-    return sum(round(cost) for cost in exact.values())
+def energy_of(energy: Mapping[tuple[int, str], Energy], hour: int) -> dict[str, Energy]:
+    """What was measured in an hour, by pool."""
+    return {pool: measured for (at, pool), measured in energy.items() if at == hour}
+
+
+def cost_of(rows: Rows, pool: str, cause: str) -> int:
+    """Effective cost of the rows of a pool and cause."""
+    return sum(amounts.effective for row, amounts in rows.items() if (row.pool, row.cause) == (pool, cause))
+
+
+def origin(fleet: Fleet, pool: str, hour: int, energy: Mapping[str, Energy] | None = None) -> int:
+    """What a pool costs in an hour, what of it nobody used included."""
+    rows = origin_rows(fleet, hour, energy)
+    return sum(amounts.effective for row, amounts in rows.items() if row.pool == pool)
 
 
 def paid_us(fleet: Fleet, pool: str, hour: int) -> int:
@@ -139,66 +142,41 @@ def deployed_us(fleet: Fleet, pool: str, hour: int) -> dict[str, int]:
     return dict(found)
 
 
-def deployment_costs(fleet: Fleet, pool: str, hour: int) -> dict[str, int]:
+def deployment_costs(fleet: Fleet, pool: str, hour: int, cost: int) -> dict[str, int]:
     """The pool's cost by deployment, the empty name standing for GPUs in none."""
     deployed = deployed_us(fleet, pool, hour)
     unscheduled = paid_us(fleet, pool, hour) - sum(deployed.values())
     assert unscheduled >= 0, f"more GPUs deployed than bought in {pool}"
-    return split(origin(fleet, pool, hour), {**deployed, "": unscheduled})
+    return split(cost, {**deployed, "": unscheduled})
 
 
-def weighted(fleet: Fleet, used: Usage) -> dict[tuple[Consumer, str], int]:
-    """Tokens x scaled weight by consumer and token kind, zero counts left out."""
-    weights = dict(fleet.weights)
-    return {
-        (who, kind): weights[kind] * tokens for who, kinds in used.items() for kind, tokens in kinds.items() if tokens
-    }
-
-
-def verdict(parts: Sequence[Deployment], hour: int, cost: int, used: Mapping[Any, int], seen: Activity) -> Verdict:
-    """Divide the cost of a deployment's hour by its utilization policy; `used` is weighted tokens.
-
-    Of several dated parts in one hour, the first says what the policy is.
-    """
-    total = sum(used.values())
-    held = {part: part.gpus * shared_us(hour_range(hour), part.during) for part in parts}
-    paid = sum(held.values())
-    utilization = min(parts, key=lambda part: part.during).utilization
-    if utilization == "active":
-        measured = cost * min(seen.observed_us, paid) // paid
-        workload = measured * seen.active_ppm_us // (seen.observed_us * PPM) if seen.observed_us else 0
-        return Verdict(workload, measured - workload, "inactive", cost - measured)
-    if utilization == "capacity":
-        able = sum(part.capacity_per_gpu_hour * us for part, us in held.items()) * WEIGHT_SCALE
-        workload = cost * min(total * HOUR_US, able) // able
-        return Verdict(workload, cost - workload, "below_capacity" if total else "no_requests", 0)
-    return Verdict(cost, 0, "", 0) if used else Verdict(0, cost, "no_requests", 0)
-
-
-def shares(workload: int, used: Mapping[tuple[Consumer, str], int]) -> dict[tuple[Consumer, str], int]:
+def shares(workload: int, used: Mapping[tuple[Consumer, str], int], phases: Shares) -> dict[tuple[Consumer, str], int]:
     """Divide a workload over phases, and each phase over who used what kind of token. Some token must weigh something."""
-    phases = {
-        "decode": {k: w for k, w in used.items() if k[1] in DECODE},
-        "prefill": {k: w for k, w in used.items() if k[1] in PREFILL},
-    }
-    costs = split(workload, {phase: sum(weights.values()) for phase, weights in phases.items()})
+    costs = split(workload, {"decode": phases.decode, "prefill": phases.prefill})
     found = dict.fromkeys(used, 0)
-    for phase, weights in phases.items():
-        ordered = {(who.model, who.caller, who.tier, kind): weight for (who, kind), weight in weights.items()}
+    for phase, kinds in (("decode", DECODE), ("prefill", PREFILL)):
+        ordered = {
+            (who.model, who.caller, who.tier, kind): weight for (who, kind), weight in used.items() if kind in kinds
+        }
         for (model, caller, tier, kind), cost in split(costs[phase], ordered).items():
             found[Consumer("self", model, caller, tier), kind] = cost
     return found
 
 
-def _deployment(fleet: Fleet, name: str, hour: int, cost: int, used: Usage, seen: Activity) -> Charges:
-    parts = [d for d in fleet.deployments if d.id == name and shared_us(hour_range(hour), d.during)]
-    pool = parts[0].pool
+def _deployment(fleet: Fleet, name: str, hour: int, cost: int, seen: Seen) -> Charges:
+    parts = [part for part in present(fleet, hour) if part.id == name]
+    pool, where = parts[0].pool, (hour, name)
+    used = seen.used.get(where, {})
     weights = weighted(fleet, used)
-    found = verdict(parts, hour, cost, weights, seen)
-    rows = _system(hour, pool, name, "idle", found.idle_cause, found.idle)
-    rows |= _system(hour, pool, name, "unmeasured", "", found.unmeasured)
+    found = verdict(
+        fleet, parts, hour, cost, weights, seen.active.get(where, Activity(0, 0)), seen.states.get(where, {})
+    )
+    rows = _system(hour, pool, name, "unmeasured", "", found.unmeasured)
+    for cause, idle in found.idle.items():
+        rows |= _system(hour, pool, name, "idle", cause, idle)
     if any(weights.values()):
-        costs = shares(found.workload, weights)
+        known = Phases(parts[0], hour, used, weights, seen.engines.get(where, ()), seen.coefficients)
+        costs = shares(found.workload, weights, chosen(fleet, known)[1])
     else:
         rows |= _system(hour, pool, name, "workload", "busy_no_tokens", found.workload)
         costs = dict.fromkeys(weights, 0)
@@ -208,15 +186,14 @@ def _deployment(fleet: Fleet, name: str, hour: int, cost: int, used: Usage, seen
     return rows
 
 
-def _unpriced(hour: int, used: Usage) -> Charges:
-    """Tokens that no deployment took: placed nowhere, or served by somebody whose prices are not known."""
-    rows: Charges = {}
-    for who, kinds in used.items():
-        cost_kind, cause = ("workload", "unplaced") if who.provider == "self" else ("external", "no_price")
-        for kind, tokens in kinds.items():
-            if tokens:
-                rows[Key(hour, "", "", *who, cost_kind, cause, kind)] = Measure(tokens, None)
-    return rows
+def _unplaced(hour: int, used: Usage) -> Charges:
+    """Tokens of ours that no deployment took."""
+    return {
+        Key(hour, "", "", *who, "workload", "unplaced", kind): Measure(kinds[kind], None)
+        for who, kinds in used.items()
+        for kind in KINDS
+        if kinds[kind] and who.provider == "self"
+    }
 
 
 def _overhead(fleet: Fleet, hour: int) -> Charges:
@@ -240,14 +217,15 @@ def _system(hour: int, pool: str, deployment: str, cost_kind: str, cause: str, c
 
 
 def total(found: Charges) -> int:
-    """The sum of every priced charge."""
-    return sum(measure.nano or 0 for measure in found.values())
+    """The sum of every priced charge of our own fleet."""
+    return sum(measure.nano or 0 for key, measure in found.items() if key.cost_kind != "external")
 
 
-def origin_total(fleet: Fleet, hours: Iterable[int]) -> int:
+def origin_total(fleet: Fleet, hours: Iterable[int], samples: Iterable[Record] = ()) -> int:
     """What the fleet cost in these hours, before anything is divided."""
-    pools = {p.id for p in fleet.pools}
-    return sum(
-        sum(origin(fleet, pool, hour) for pool in pools) + sum(m.nano or 0 for m in _overhead(fleet, hour).values())
-        for hour in hours
-    )
+    energy = pool_energy(fleet, list(samples))
+    found = 0
+    for hour in hours:
+        found += sum(amounts.effective for amounts in origin_rows(fleet, hour, energy_of(energy, hour)).values())
+        found += sum(measure.nano or 0 for measure in _overhead(fleet, hour).values())
+    return found

@@ -12,10 +12,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
-from tests.oracle_fleet import HOUR_US, Fleet, hour_of, hour_range, instant, shared_us
+from tests.oracle_fleet import Fleet
+from tests.oracle_tokens import present, prompt_home, readers, role, serves
+from tests.oracle_units import DAY_US, HOUR_US, hour_of, hour_range, instant, shared_us, spread
 from tests.oracle_usage import Record, landed, matches, metered, placed, served_model
 
-DAY_US = 24 * HOUR_US
 TOKENS = ("prompt_tokens", "cache_read_tokens", "output_tokens")
 SECONDS = ("prefill_seconds", "decode_seconds", "idle_seconds")
 COUNTERS = (*TOKENS, "requests", "aborted_requests", *SECONDS)
@@ -109,17 +110,8 @@ def _whole(value: str | int | Decimal, counter: str) -> int:
 def _hours(segment: Segment) -> Iterator[tuple[int, Part]]:
     for hour in range(hour_of(segment.start), segment.end, HOUR_US):
         here = shared_us((segment.start, segment.end), hour_range(hour))
-        tokens = spread(segment.growth, segment.start, segment.end, hour)
+        tokens = spread(segment.growth, segment.start, segment.end, hour_range(hour))
         yield hour, Part(tokens, here, int(segment.is_reset and segment.end <= hour + HOUR_US))
-
-
-def spread(total: int, start: int, end: int, hour: int) -> int:
-    """The part of an evenly grown total in an hour, so that the hours add up to it."""
-
-    def grown(until: int) -> int:
-        return total * (min(max(until, start), end) - start) // (end - start)
-
-    return grown(hour + HOUR_US) - grown(hour)
 
 
 def _together(engines: list[dict[str, Part]]) -> Growth:
@@ -139,10 +131,10 @@ def _together(engines: list[dict[str, Part]]) -> Growth:
 
 def _place(fleet: Fleet, reading: Record, hour: int) -> Place:
     model = served_model(fleet, reading.get("model", ""), hour)
-    there = [d for d in fleet.deployments if shared_us(hour_range(hour), d.during)]
+    there = present(fleet, hour)
     named = {d.id for d in there if d.id == reading.get("deployment", "")}
     matched = {d.id for d in there if matches(d, reading, ("cluster", "node", "namespace", "pod", "replica"))}
-    serving = {d.id for d in there if model in d.models}
+    serving = {d.id for d in there if serves(fleet, d, model)}
     for able in (named, matched, matched & serving, serving):
         if len(able) == 1:
             return Place(hour, able.pop(), model)
@@ -159,10 +151,23 @@ def unlogged(fleet: Fleet, events: Iterable[Record], readings: Iterable[Record])
     found: Unlogged = {}
     for where, engines in counted.items():
         models = {model for model, _ in engines}
-        tokens = _beyond(fleet, [grown for _, grown in engines], logged.get(where, {}))
+        said = [grown._replace(counters=_asked(fleet, *where, grown)) for _, grown in engines]
+        tokens = _beyond(fleet, said, logged.get(where, {}))
         if any(tokens.values()):
             found[where] = models.pop() if len(models) == 1 else "", tokens
     return found
+
+
+def _asked(fleet: Fleet, hour: int, name: str, grown: Growth) -> tuple[int | None, ...]:
+    """What engines are asked: not those that only decode about prompts, nor those that only prefill about output, nor about
+    prompts if they are the only ones to prefill of no model: such prompts count with the rest of their requests."""
+    does = role(fleet, name, hour)
+    models = {model for part in present(fleet, hour) if part.id == name for model in part.models}
+    silent = {"output_tokens"} if does == "prefill" else set()
+    if does == "decode" or (does == "prefill" and all(readers(fleet, model, hour) != {name} for model in models)):
+        silent |= {"prompt_tokens", "cache_read_tokens"}
+    told = zip(COUNTERS, grown.counters, strict=True)
+    return tuple(None if counter in silent else value for counter, value in told)
 
 
 def _beyond(fleet: Fleet, engines: list[Growth], logged: Mapping[str, int]) -> dict[str, int]:
@@ -188,13 +193,38 @@ def _logged(fleet: Fleet, events: Iterable[Record]) -> dict[tuple[int, str], dic
         inputs = sum(event.get(f"{kind}_tokens", 0) for kind in ("uncached_input", "cache_read", "cache_write"))
         outputs = sum(event.get(f"{kind}_tokens", 0) for kind in ("output", "reasoning"))
         for hour in range(hour_of(start), end + 1, HOUR_US):
-            here = found[hour, placed(fleet, event, served_model(fleet, event["model"], hour), hour)]
-            made = spread(outputs, start, end, hour) if start < end else outputs
+            model = served_model(fleet, event["model"], hour)
+            ran = placed(fleet, event, model, hour)
+            here = found[hour, ran]
+            read = found[hour, prompt_home(fleet, ran, model, hour) if ran else ""]
+            made = spread(outputs, start, end, hour_range(hour)) if start < end else outputs
             here["output"] += made
             if hour == hour_of(end):
-                here["input"] += inputs
+                read["input"] += inputs
                 here["earlier"] += outputs - made
-                here["cache_read"] += event.get("cache_read_tokens", 0)
+                read["cache_read"] += event.get("cache_read_tokens", 0)
             else:
-                here["later"] += inputs
+                read["later"] += inputs
     return found
+
+
+def states(fleet: Fleet, readings: Iterable[Record]) -> dict[tuple[int, str], dict[str, int]]:
+    """Microseconds of engines by hour and deployment, with and without requests: a reading holds until its engine's next, but not
+    for ever, and one that does not tell ends the one before it."""
+    of_engine: dict[tuple[str, str, str], dict[int, Record]] = defaultdict(dict)
+    for reading in readings:
+        who = reading["instance"], reading.get("engine", ""), reading.get("model", "")
+        of_engine[who][instant(reading["sampled_at"])] = reading
+    found: dict[tuple[int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for of_time in of_engine.values():
+        times = sorted(of_time)
+        for at, until in zip(times, [*times[1:], times[-1] + fleet.hold_us], strict=True):
+            running, end = of_time[at].get("requests_running"), min(until, at + fleet.hold_us)
+            for hour in range(hour_of(at), end, HOUR_US):
+                name = _place(fleet, of_time[at], hour).deployment
+                us = sum(
+                    shared_us((at, end), hour_range(hour), part.during) for part in fleet.deployments if part.id == name
+                )
+                if running is not None and us:
+                    found[hour, name]["below_saturation" if running else "no_requests"] += us
+    return {where: dict(us) for where, us in found.items()}

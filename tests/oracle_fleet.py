@@ -1,24 +1,22 @@
 """The fleet as the oracle sees it: a config document, as `tomllib` gives it, read into plain integers.
 
 Part of the oracle (see `oracle.py`): the standard library only, nothing of the product. The document must be valid;
-telling what is wrong with one is the product's job. Times are integer microseconds since 1970 in UTC, ranges half-open,
-money nano-units, weights integers over one common scale.
+telling what is wrong with one is the product's job. What was bought is in `oracle_purchases.py`, units are those of
+`oracle_units.py`, weights of token kinds integers over one common scale.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-Range = tuple[int, int]
+from tests.oracle_price_list import Price, price_list
+from tests.oracle_purchases import Purchases, purchases
+from tests.oracle_units import PPM, Range, during, nano, scaled
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-HOUR_US = 3_600_000_000
-NANO = 10**9
 PREFILL = ("uncached_input", "cache_read", "cache_write")
 DECODE = ("output", "reasoning")
 KINDS = PREFILL + DECODE
@@ -47,16 +45,9 @@ class Deployment:
     utilization: str
     capacity_per_gpu_hour: int
     payer: str
-    during: Range
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rate:
-    """A price per GPU-hour of one component, in nano."""
-
-    pool: str
-    component: str
-    per_gpu_hour: int
+    role: str
+    phase_split: str
+    throughput: tuple[tuple[str, int], ...]
     during: Range
 
 
@@ -91,6 +82,25 @@ class Alias:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Model:
+    """How heavy a model's tokens are, and what its adapters are called."""
+
+    id: str
+    weight: Fraction
+    adapters: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Downtime:
+    """GPUs of a deployment that served nobody, and why."""
+
+    deployment: str
+    gpus: int
+    cause: str
+    during: Range
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """One line of the directory: patterns that must all match, and who pays then."""
 
@@ -110,7 +120,8 @@ class Fleet:
 
     pools: tuple[Pool, ...]
     deployments: tuple[Deployment, ...]
-    rates: tuple[Rate, ...]
+    bought: Purchases
+    prices: tuple[Price, ...]
     shared_costs: tuple[SharedCost, ...]
     entitlements: tuple[Entitlement, ...]
     aliases: tuple[Alias, ...]
@@ -118,59 +129,16 @@ class Fleet:
     tag_keys: frozenset[str]
     cost_centers: tuple[tuple[str, str], ...]
     weights: tuple[tuple[str, int], ...]
+    context_weight: Fraction
+    tiers: tuple[tuple[str, Fraction], ...]
+    models: tuple[Model, ...]
+    downtimes: tuple[Downtime, ...]
+    min_coverage_ppm: int
     idle: str
     over: str
     hold_us: int
     tolerance_ppm: int
     observers: tuple[str, ...]
-
-
-def micros(instant: datetime) -> int:
-    """Microseconds since 1970 of an aware time."""
-    return (instant - EPOCH) // timedelta(microseconds=1)
-
-
-def instant(text: str) -> int:
-    """Microseconds of an RFC 3339 text with at most six decimals."""
-    return micros(datetime.fromisoformat(text))
-
-
-def moment(us: int) -> datetime:
-    """The aware time of microseconds since 1970."""
-    return EPOCH + timedelta(microseconds=us)
-
-
-def hour_of(us: int) -> int:
-    """Start of the hour that holds a time."""
-    return us - us % HOUR_US
-
-
-def hour_range(hour: int) -> Range:
-    """The hour that starts here."""
-    return hour, hour + HOUR_US
-
-
-def month_of(us: int) -> int:
-    """Start of the month that holds a time."""
-    return micros(moment(us).replace(day=1, hour=0, minute=0, second=0, microsecond=0))
-
-
-def month_hours(us: int) -> range:
-    """Starts of all hours of the month that holds a time."""
-    start = month_of(us)
-    return range(start, month_of(start + 31 * 24 * HOUR_US), HOUR_US)
-
-
-def shared_us(*ranges: Range) -> int:
-    """Microseconds that every range holds."""
-    return max(0, min(end for _, end in ranges) - max(start for start, _ in ranges))
-
-
-def nano(amount: str | int | Decimal) -> int:
-    """Nano-units of an amount of at most nine decimals."""
-    exact = Fraction(Decimal(amount)) * NANO
-    assert exact.denominator == 1, amount
-    return exact.numerator
 
 
 def fleet(document: Mapping[str, Any]) -> Fleet:
@@ -180,46 +148,48 @@ def fleet(document: Mapping[str, Any]) -> Fleet:
     used = {key for rule in rules for key in (*dict(rule.tags), rule.team_tag) if key}
     weights = policy.get("weights", DEFAULT_WEIGHTS)
     return Fleet(
-        pools=tuple(Pool(id=p["id"], gpus=p["gpus"], during=_range(p)) for p in _tables(document, "pools")),
+        pools=tuple(Pool(id=p["id"], gpus=p["gpus"], during=during(p)) for p in _tables(document, "pools")),
         deployments=tuple(_deployment(d, policy) for d in _tables(document, "deployments")),
-        rates=tuple(
-            Rate(pool=r["pool"], component=r["component"], per_gpu_hour=nano(r["per_gpu_hour"]), during=_range(r))
-            for r in _tables(document, "rates")
-        ),
+        bought=purchases(document),
+        prices=price_list(document),
         shared_costs=tuple(_shared_cost(s) for s in _tables(document, "shared_costs")),
         entitlements=tuple(
-            Entitlement(pool=e["pool"], team=e["team"], gpus=e["gpus"], during=_range(e))
+            Entitlement(pool=e["pool"], team=e["team"], gpus=e["gpus"], during=during(e))
             for e in _tables(document, "entitlements")
         ),
         aliases=tuple(
-            Alias(alias=a["alias"], model=a["model"], during=_range(a)) for a in _tables(document, "model_aliases")
+            Alias(alias=a["alias"], model=a["model"], during=during(a)) for a in _tables(document, "model_aliases")
         ),
         rules=rules,
         tag_keys=frozenset(used | {"project"} | set(document.get("directory", {}).get("tags", ()))),
         cost_centers=tuple(document.get("directory", {}).get("cost_centers", {}).items()),
-        weights=tuple((kind, _scaled(weights.get(kind, DEFAULT_WEIGHTS[kind]))) for kind in KINDS),
+        weights=tuple((kind, scaled(weights.get(kind, DEFAULT_WEIGHTS[kind]), WEIGHT_SCALE)) for kind in KINDS),
+        context_weight=_exact(weights.get("context", 0)),
+        tiers=tuple((tier, _exact(factor)) for tier, factor in policy.get("tiers", {}).items()),
+        models=tuple(
+            Model(id=m["id"], weight=_exact(m.get("weight", 1)), adapters=tuple(m.get("adapters", ())))
+            for m in _tables(document, "models")
+        ),
+        downtimes=tuple(
+            Downtime(deployment=d["deployment"], gpus=d["gpus"], cause=d["cause"], during=during(d))
+            for d in _tables(document, "downtime")
+        ),
+        min_coverage_ppm=scaled(policy.get("min_coverage", "0.9"), PPM),
         idle=policy.get("idle", "separate"),
         over=policy.get("over", "month"),
-        hold_us=int(policy.get("sample_hold_seconds", 120) * 1_000_000),
-        tolerance_ppm=int(Decimal(policy.get("unlogged_tolerance", "0.01")) * 1_000_000),
+        hold_us=int(policy.get("sample_hold_seconds", 120) * PPM),
+        tolerance_ppm=int(Decimal(policy.get("unlogged_tolerance", "0.01")) * PPM),
         observers=tuple(policy.get("observers", ())),
     )
+
+
+def _exact(factor: str | int | Decimal) -> Fraction:
+    return Fraction(Decimal(factor))
 
 
 def _tables(document: Mapping[str, Any], name: str) -> Iterable[Mapping[str, Any]]:
     tables: Iterable[Mapping[str, Any]] = document.get(name, ())
     return tables
-
-
-def _range(entry: Mapping[str, Any]) -> Range:
-    start = entry.get("effective_from", EPOCH)
-    return micros(start), micros(entry.get("effective_to", datetime(9999, 12, 31, tzinfo=UTC)))
-
-
-def _scaled(weight: str | int | Decimal) -> int:
-    exact = Fraction(Decimal(weight)) * WEIGHT_SCALE
-    assert exact.denominator == 1, weight
-    return exact.numerator
 
 
 def _deployment(entry: Mapping[str, Any], policy: Mapping[str, Any]) -> Deployment:
@@ -232,7 +202,10 @@ def _deployment(entry: Mapping[str, Any], policy: Mapping[str, Any]) -> Deployme
         utilization=entry.get("utilization", policy.get("utilization", "active")),
         capacity_per_gpu_hour=entry.get("capacity_per_gpu_hour", 0),
         payer=entry["owner"] if entry.get("charge_to") == "owner" else "",
-        during=_range(entry),
+        role=entry.get("role", "both"),
+        phase_split=entry.get("phase_split", policy.get("phase_split", "weights")),
+        throughput=tuple(entry.get("throughput", {}).items()),
+        during=during(entry),
     )
 
 
@@ -243,7 +216,7 @@ def _shared_cost(entry: Mapping[str, Any]) -> SharedCost:
         per_month=nano(entry["per_month"]),
         policy=entry.get("policy", "proportional"),
         shares=shares,
-        during=_range(entry),
+        during=during(entry),
     )
 
 
@@ -257,5 +230,5 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
         team_name=entry.get("team_name", ""),
         project=entry.get("project", ""),
         cost_center=entry.get("cost_center", ""),
-        during=_range(entry),
+        during=during(entry),
     )

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from math import lcm
 from typing import NamedTuple
 
-from tests.oracle import Charges, Key, Measure, origin, paid_us, split
-from tests.oracle_fleet import Entitlement, Fleet, Rule, hour_range, month_of, shared_us
-from tests.oracle_usage import fits
+from tests.oracle import Charges, Key, Measure, paid_us
+from tests.oracle_fleet import Entitlement, Fleet, Rule
+from tests.oracle_tokens import fits
+from tests.oracle_units import hour_range, month_of, shared_us, split
 
 UNMAPPED = "__unmapped__"
 SYSTEM_TEAMS = {
@@ -167,16 +168,18 @@ def _settled_idle(fleet: Fleet, period: int, lines: Lines, hours: list[int]) -> 
         elif fleet.idle == "even":
             parts = split(idle, dict.fromkeys(_users(here), 1))
         elif fleet.idle == "entitlement":
-            parts = entitled(fleet, pool, hours, workload, idle)
+            cost = sum(measure.nano or 0 for measure in here.values())
+            parts = entitled(fleet, pool, hours, workload, cost=cost, idle=idle)
         else:
             parts = {}
         found |= _moves(period, "__idle__", pool, "idle", "", parts)
     return found
 
 
-def entitled(fleet: Fleet, pool: str, hours: list[int], workload: Mapping[str, int], idle: int) -> dict[str, int]:
-    """What holders of reservations bear: what they reserved and did not use, as far as there is idle."""
-    cost = sum(origin(fleet, pool, hour) for hour in hours)
+def entitled(
+    fleet: Fleet, pool: str, hours: list[int], workload: Mapping[str, int], *, cost: int, idle: int
+) -> dict[str, int]:
+    """What holders of reservations bear: what they reserved of the pool's cost and did not use, as far as there is idle."""
     paid = sum(paid_us(fleet, pool, hour) for hour in hours)
     reserved: dict[str, int] = defaultdict(int)
     for entry in fleet.entitlements:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from tests.oracle import Measure, split
-from tests.oracle_fleet import DECODE, Fleet, month_hours, month_of
+from tests.oracle import Measure
+from tests.oracle_fleet import DECODE, Fleet
 from tests.oracle_month import Line, Lines, Moves, Payer, bears, plus, team_payer
+from tests.oracle_units import month_hours, month_of, split
 
 Priced = tuple[int, str, str, str]
 """Month, team, model and token kind."""

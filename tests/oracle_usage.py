@@ -11,10 +11,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from re import DOTALL, escape, fullmatch
 from typing import Any, NamedTuple
 
-from tests.oracle_fleet import HOUR_US, KINDS, Deployment, Fleet, Range, hour_of, hour_range, instant, shared_us
+from tests.oracle_fleet import KINDS, PREFILL, Deployment, Fleet
+from tests.oracle_tokens import context_sums, fits, present, prompt_home, serves
+from tests.oracle_units import HOUR_US, Range, hour_of, hour_range, instant, shared_us
 
 Record = Mapping[str, Any]
 
@@ -55,15 +56,18 @@ def landed(events: Iterable[Record]) -> list[Record]:
 
 
 def usage(fleet: Fleet, events: Iterable[Record]) -> dict[tuple[int, str], Usage]:
-    """Tokens by hour and deployment (empty: in none of ours), then consumer and token kind."""
+    """Tokens by hour and deployment (empty: in none of ours), then consumer and token kind; and the sums of `CONTEXT`."""
     found: dict[tuple[int, str], Usage] = defaultdict(dict)
     for event in metered(fleet, landed(events)):
         hour = hour_of(instant(event["occurred_at"]))
         model = served_model(fleet, event["model"], hour)
         who = Consumer(event.get("provider", "self"), model, caller(fleet, event), event.get("tier", ""))
-        kinds = found[hour, placed(fleet, event, model, hour)].setdefault(who, dict.fromkeys(KINDS, 0))
-        for kind in KINDS:
-            kinds[kind] += event.get(f"{kind}_tokens", 0)
+        ran = placed(fleet, event, model, hour)
+        read = prompt_home(fleet, ran, model, hour) if ran else ""
+        counts = {kind: event.get(f"{kind}_tokens", 0) for kind in KINDS} | context_sums(event)
+        for name, count in counts.items():
+            kinds = found[hour, read if name in PREFILL else ran].setdefault(who, dict.fromkeys(counts, 0))
+            kinds[name] += count
     return dict(found)
 
 
@@ -115,14 +119,17 @@ def served_model(fleet: Fleet, reported: str, hour: int) -> str:
 
 
 def placed(fleet: Fleet, event: Record, model: str, hour: int) -> str:
-    """The deployment that took an event: the one it names, or the only one of that hour that can be meant."""
+    """The deployment that took an event: the one it names, or the only one of that hour that can be meant.
+
+    One that only prefills is never meant, since a request ends where it is decoded.
+    """
     if event.get("provider", "self") != "self":
         return ""
-    there = [d for d in fleet.deployments if shared_us(hour_range(hour), d.during)]
+    there = present(fleet, hour)
     named = event.get("deployment", "")
     if any(d.id == named for d in there):
         return str(named)
-    serving = [d for d in there if model in d.models]
+    serving = [d for d in there if serves(fleet, d, model) and d.role != "prefill"]
     matching = [d for d in serving if matches(d, event, ("cluster", "replica", "namespace"))]
     for able in ({d.id for d in serving}, {d.id for d in matching}):
         if len(able) == 1:
@@ -134,12 +141,6 @@ def matches(deployment: Deployment, record: Record, fields: tuple[str, ...]) -> 
     """Whether a deployment has any of these selectors, and all it has fit the record."""
     patterns = [(pattern, record.get(field, "")) for field, pattern in deployment.match if field in fields]
     return bool(patterns) and all(fits(pattern, text) for pattern, text in patterns)
-
-
-def fits(pattern: str, text: str) -> bool:
-    """Whether a glob of `*` and `?` fits the whole text, letter for letter."""
-    expression = escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return fullmatch(expression, text, DOTALL) is not None
 
 
 def activity(fleet: Fleet, samples: Iterable[Record]) -> dict[tuple[int, str], Activity]:
@@ -172,14 +173,14 @@ def _held(fleet: Fleet, sample: Record, held: Range) -> dict[tuple[int, str], in
     """Microseconds of a reading by hour and deployment, inside the deployment's own ranges."""
     found: dict[tuple[int, str], int] = defaultdict(int)
     for deployment in fleet.deployments:
-        if _sampled(deployment, sample):
+        if sampled(deployment, sample):
             start, end = max(held[0], deployment.during[0]), min(held[1], deployment.during[1])
             for hour in range(hour_of(start), end, HOUR_US):
                 found[hour, deployment.id] += shared_us((start, end), hour_range(hour))
     return {where: us for where, us in found.items() if us}
 
 
-def _sampled(deployment: Deployment, sample: Record) -> bool:
+def sampled(deployment: Deployment, sample: Record) -> bool:
     if sample.get("deployment"):
         return bool(sample["deployment"] == deployment.id)
     return matches(deployment, sample, ("cluster", "node", "gpu_uuid", "namespace", "pod"))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from apportion.config.costs import Asset, Commitment
 from apportion.config.costs_reading import PlacedCosts
-from apportion.config.fleet import Rate
 from apportion.config.fleet_checks import apart, known_pool
 from apportion.config.fleet_reading import Fleet
 from apportion.config.tables import Placed, Problems
@@ -154,10 +152,14 @@ def _bounded(fleet: Fleet, costs: PlacedCosts, problems: Problems) -> None:
     dearest: defaultdict[str | None, Decimal] = defaultdict(lambda: Decimal(1))
     for fx in costs.fx:
         dearest[fx.item.currency] = max(dearest[fx.item.currency], fx.item.rate)
+    hourly: defaultdict[str, dict[str, Decimal]] = defaultdict(dict)
+    for rate in (row.item for row in fleet.rates):
+        gpus = max((pool.item.gpus for pool in fleet.pools if pool.item.id == rate.pool), default=0)
+        units = _PER_HOUR[rate.unit] * gpus or 1
+        cost = max(rate.price_nano, rate.list_nano) * units * dearest[rate.currency]
+        hourly[rate.pool][rate.component] = max(cost, hourly[rate.pool].get(rate.component, Decimal(0)))
     for row in fleet.pools:
-        rates = [rate.item for rate in fleet.rates if rate.item.pool == row.item.id]
-        hourly = max((_together(rates, rate, row.item.gpus, dearest) for rate in rates), default=Decimal(0))
-        if hourly > NANO_MAX:
+        if sum(hourly[row.item.id].values()) > NANO_MAX:
             problems.error(
                 row.where,
                 f"an hour of pool {row.item.id!r} costs more than one row can hold; check per_gpu_hour and gpus",
@@ -165,33 +167,18 @@ def _bounded(fleet: Fleet, costs: PlacedCosts, problems: Problems) -> None:
     largest = max((pool.item.gpus for pool in fleet.pools), default=0)
     for commitment in costs.commitments:
         item = commitment.item
-        hourly = (
-            max([item.upfront_nano, item.per_hour_nano, item.gpus * item.per_gpu_hour_nano]) * dearest[item.currency]
-        )
-        if max(hourly, Decimal(max(item.rates_nano.values(), default=0) * largest)) > NANO_MAX:
+        parts = [item.upfront_nano, item.per_hour_nano, item.gpus * item.per_gpu_hour_nano]
+        parts += [price * largest for price in item.rates_nano.values()]
+        if max(parts) * dearest[item.currency] > NANO_MAX:
             problems.error(
                 commitment.where, f"commitment {item.id!r} costs more than one row can hold; check its amounts"
             )
     for asset in costs.assets:
-        parts = [asset.item.capex_nano, asset.item.maintenance_per_year_nano, asset.item.colocation_per_month_nano]
-        if max(*parts, _capital(asset.item)) * dearest[asset.item.currency] > NANO_MAX:
-            problems.error(asset.where, f"asset {asset.item.id!r} costs more than one row can hold; check its amounts")
+        owned = asset.item
+        parts = [owned.capex_nano, _capital(owned), owned.maintenance_per_year_nano, owned.colocation_per_month_nano]
+        if max(parts) * dearest[owned.currency] > NANO_MAX:
+            problems.error(asset.where, f"asset {owned.id!r} costs more than one row can hold; check its amounts")
 
 
 def _capital(row: Asset) -> int:
     return financing(row.capex_nano, row.residual_nano, row.life_months, row.annual_rate)
-
-
-def _together(rates: Sequence[Rate], start: Rate, gpus: int, dearest: Mapping[str | None, Decimal]) -> Decimal:
-    """What all components cost when one of them begins. Units: nano per hour of the pool."""
-    moment = start.effective.start
-    return sum(
-        (
-            max(rate.price_nano, rate.list_nano)
-            * (_PER_HOUR[rate.unit] * gpus or 1)
-            * max(dearest[rate.currency], Decimal(1))
-            for rate in rates
-            if rate.effective.start <= moment < rate.effective.end
-        ),
-        Decimal(0),
-    )

@@ -26,7 +26,15 @@ _SAVINGS: Final = ("per_hour", "rates")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedCosts:
-    """Every sound row with its place; the attributes are those of `Costs`."""
+    """Every sound row with its place.
+
+    Attributes:
+        fx: exchange rates.
+        discounts: on the rate card.
+        commitments: reservations and savings plans.
+        assets: owned hardware.
+        credits: paid by others.
+    """
 
     fx: list[Placed[Fx]]
     discounts: list[Placed[Discount]]

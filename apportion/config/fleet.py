@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from apportion.config.phases import CapacitySource, PhaseSplit, ServiceLevel, Throughput
 from apportion.domain.period import Period
 
 Utilization = Literal["active", "capacity", "allocation"]
@@ -81,6 +82,10 @@ class Deployment:
         role: phases it runs.
         match: how unnamed events and samples find it.
         effective: when.
+        phase_split: its own policy, or None for the ledger's.
+        throughput: known speed, or None.
+        capacity_source: how its capacity is known.
+        service_level: what its capacity is learned at, or None.
     """
 
     id: str
@@ -94,6 +99,10 @@ class Deployment:
     role: Role
     match: Match
     effective: Period
+    phase_split: PhaseSplit | None = None
+    throughput: Throughput | None = None
+    capacity_source: CapacitySource = "declared"
+    service_level: ServiceLevel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,7 @@ def _deployed_within_bought(fleet: Fleet, problems: Problems) -> None:
                     f"deployment {row.item.id!r} is in force {span(gap)}, when its pool {pool_id!r} is not; "
                     "date it within the pool's ranges, or extend the pool",
                 )
-        for period, deployed, paid in _excesses([row.item for row in placed], bought):
+        for period, deployed, paid in excesses([row.item for row in placed], bought):
             last = [row for row in placed if row.item.effective.overlaps(period)][-1]
             problems.error(
                 f"{last.where}.gpus",
@@ -116,7 +116,7 @@ def _entitled_within_bought(fleet: Fleet, problems: Problems) -> None:
     for pool_id in fleet.pool_ids:
         bought = [row.item for row in fleet.pools if row.item.id == pool_id]
         placed = [row for row in fleet.entitlements if row.item.pool == pool_id]
-        for period, entitled, paid in _excesses([row.item for row in placed], bought):
+        for period, entitled, paid in excesses([row.item for row in placed], bought):
             last = [row for row in placed if row.item.effective.overlaps(period)][-1]
             problems.warning(
                 f"{last.where}.gpus",
@@ -125,8 +125,8 @@ def _entitled_within_bought(fleet: Fleet, problems: Problems) -> None:
             )
 
 
-def _excesses(taken: Sequence[Counted], bought: Sequence[Counted]) -> Iterator[tuple[Period, int, int]]:
-    """(period, taken, bought) wherever more GPUs are taken than a pool that is in force has."""
+def excesses(taken: Sequence[Counted], bought: Sequence[Counted]) -> Iterator[tuple[Period, int, int]]:
+    """(period, taken, bought) wherever more GPUs are taken than what is in force has; both in any order."""
     edges = sorted({edge for row in (*taken, *bought) for edge in (row.effective.start, row.effective.end)})
     last: tuple[Period, int, int] | None = None
     for start, end in pairwise(edges):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
-from apportion.config import costs_reading, fleet, values
+from apportion.config import costs_reading, energy_reading, fleet, phases, phases_reading, rate_rows, values
+from apportion.config.energy import EnergyRate
 from apportion.config.fleet import Deployment, Entitlement, Match, ModelAlias, Pool, Rate, SharedCost
 from apportion.config.tables import Placed, Table, each
 from apportion.domain.tokens import scaled_weights
@@ -26,6 +28,7 @@ class Fleet:
         pools: rows of the inventory.
         deployments: parts of pools.
         rates: the rate card.
+        energy_rates: of it what prices kilowatt-hours.
         shared_costs: monthly amounts.
         entitlements: reservations.
         aliases: model names that stand for others.
@@ -35,21 +38,25 @@ class Fleet:
     pools: list[Placed[Pool]]
     deployments: list[Placed[Deployment]]
     rates: list[Placed[Rate]]
+    energy_rates: list[Placed[EnergyRate]]
     shared_costs: list[Placed[SharedCost]]
     entitlements: list[Placed[Entitlement]]
     aliases: list[Placed[ModelAlias]]
     pool_ids: tuple[str, ...]
 
 
-def read(root: Table) -> Fleet:
-    """The fleet's tables of a config."""
+def read(root: Table, beside: Path) -> Fleet:
+    """The fleet's tables of a config, and of the rate files it names; relative paths are beside the config file."""
     written = root.raw("pools")
     rows = written if isinstance(written, list) else []
     ids = {row["id"] for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)}
+    pools = each(root, "pools", _pool)
+    rates = rate_rows.tables(root, beside)
     return Fleet(
-        pools=each(root, "pools", _pool),
+        pools=pools,
         deployments=each(root, "deployments", _deployment),
-        rates=each(root, "rates", costs_reading.rate),
+        rates=rate_rows.each([row for row in rates if not row.has("per_kwh")], costs_reading.rate),
+        energy_rates=energy_reading.read([row for row in rates if row.has("per_kwh")], pools, sorted(ids)),
         shared_costs=each(root, "shared_costs", _shared_cost),
         entitlements=each(root, "entitlements", _entitlement),
         aliases=each(root, "model_aliases", _alias),
@@ -81,6 +88,10 @@ def _deployment(table: Table) -> Deployment:
         role=table.choice("role", fleet.ROLES, "both"),
         match=_match(table.table("match")),
         effective=table.period(),
+        phase_split=table.choice("phase_split", phases.PHASE_SPLITS) if table.has("phase_split") else None,
+        throughput=phases_reading.throughput(table),
+        capacity_source=table.choice("capacity_source", phases.CAPACITY_SOURCES, "declared"),
+        service_level=phases_reading.service_level(table),
     )
 
 

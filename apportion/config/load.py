@@ -9,11 +9,16 @@ from decimal import Decimal
 from pathlib import Path
 
 from apportion.config import (
+    catalog_checks,
     costs_checks,
     costs_reading,
     directory_reading,
+    downtime_reading,
     fleet_checks,
     fleet_reading,
+    models_checks,
+    models_reading,
+    phases_checks,
     placement_checks,
     policy_reading,
     prices_reading,
@@ -34,9 +39,11 @@ def load(path: Path) -> Config:
     problems = Problems()
     root = Table(_document(path), f"{path.name}:", problems)
     beside = path.parent
-    fleet = fleet_reading.read(root)
+    fleet = fleet_reading.read(root, beside)
     costs = costs_reading.read(root)
     policy = policy_reading.read(root.table("policy"))
+    models = models_reading.read(root, beside)
+    downtime = downtime_reading.read(root)
     ledger = services_reading.ledger(root.table("ledger"), beside)
     directory = directory_reading.read(root.table("directory"), beside)
     sources = sources_reading.read(root, beside)
@@ -49,6 +56,10 @@ def load(path: Path) -> Config:
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
     costs_checks.check(fleet, costs, ledger.billing_currency, problems)
     placement_checks.check(fleet, policy, problems)
+    catalog_checks.check(fleet, problems)
+    models_checks.check(models, fleet, policy, problems, root.place("policy.weights"))
+    downtime_reading.check(downtime, fleet, problems)
+    phases_checks.check(fleet, policy, problems)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)
@@ -67,10 +78,13 @@ def load(path: Path) -> Config:
         pools=tuple(row.item for row in fleet.pools),
         deployments=tuple(row.item for row in fleet.deployments),
         rates=tuple(row.item for row in fleet.rates),
+        energy_rates=tuple(row.item for row in fleet.energy_rates),
         costs=costs.items(),
         shared_costs=tuple(row.item for row in fleet.shared_costs),
         entitlements=tuple(row.item for row in fleet.entitlements),
         model_aliases=tuple(row.item for row in fleet.aliases),
+        models=tuple(row.item for row in models),
+        downtime=tuple(row.item for row in downtime),
     )
 
 

@@ -11,8 +11,12 @@ from pathlib import Path
 
 from apportion.config.costs import Costs
 from apportion.config.directory import PROJECT_TAG, Directory
+from apportion.config.downtime import Downtime
+from apportion.config.energy import EnergyRate
 from apportion.config.fleet import Deployment, Entitlement, ModelAlias, Pool, Rate, SharedCost, Utilization
 from apportion.config.mapping import Mapping as SourceMapping
+from apportion.config.models import Model
+from apportion.config.phases import PhaseSplit
 from apportion.config.plain import fields
 from apportion.config.policy import Policy
 from apportion.config.prices import Prices
@@ -30,12 +34,15 @@ class Config:
         pools: in the order written, as are all lists.
         deployments: parts of pools.
         rates: the rate card.
+        energy_rates: of it what prices kilowatt-hours.
         costs: exchange rates, discounts, commitments, owned hardware and credits.
         shared_costs: monthly amounts.
         entitlements: reservations.
         policy: metering and settlement.
         directory: who pays.
         model_aliases: names that stand for others.
+        models: what is known of models beyond their names.
+        downtime: GPU time that cannot serve.
         sources: where events come from, and formats of the user's own.
         http: listeners.
         prometheus: bounds of metrics.
@@ -50,12 +57,15 @@ class Config:
     pools: tuple[Pool, ...]
     deployments: tuple[Deployment, ...]
     rates: tuple[Rate, ...]
+    energy_rates: tuple[EnergyRate, ...]
     costs: Costs
     shared_costs: tuple[SharedCost, ...]
     entitlements: tuple[Entitlement, ...]
     policy: Policy
     directory: Directory
     model_aliases: tuple[ModelAlias, ...]
+    models: tuple[Model, ...]
+    downtime: tuple[Downtime, ...]
     sources: tuple[Source, ...]
     http: Http
     prometheus: Prometheus
@@ -75,6 +85,10 @@ class Config:
         """The deployment's own utilization policy, else the ledger's."""
         return deployment.utilization or self.policy.utilization
 
+    def phase_split_of(self, deployment: Deployment) -> PhaseSplit:
+        """The deployment's own way to split its work, else the ledger's."""
+        return deployment.phase_split or self.policy.phase_split
+
     @property
     def mappings(self) -> Mapping[str, SourceMapping]:
         """Formats of the user's own, by the name that `ingest --format` takes."""
@@ -82,4 +96,6 @@ class Config:
 
     def resolved(self) -> dict[str, object]:
         """Plain texts, numbers, lists and tables with every default filled in, for people; secrets are masked."""
-        return fields(self)
+        made = fields(self)
+        del made["costs"]
+        return made | fields(self.costs)

@@ -8,12 +8,11 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from apportion.config.fleet import Utilization
+from apportion.config.phases import PhaseSplit
 
-PhaseSplit = Literal["weights", "auto"]
 IdlePolicy = Literal["separate", "proportional", "even", "entitlement"]
 Over = Literal["month", "hour"]
 
-PHASE_SPLITS: Final[tuple[PhaseSplit, ...]] = ("weights", "auto")
 IDLE_POLICIES: Final[tuple[IdlePolicy, ...]] = ("separate", "proportional", "even", "entitlement")
 OVERS: Final[tuple[Over, ...]] = ("month", "hour")
 
@@ -24,8 +23,10 @@ class Policy:
 
     Attributes:
         utilization: for deployments that say nothing else.
-        phase_split: weights, or the best rung that has data.
+        phase_split: for deployments that say nothing else: weights, auto (the best rung that has data) or one rung.
         weights: token kind -> weight, all five, not all zero.
+        context_weight: what a decoded token weighs more for each token of its context.
+        tiers: tier -> weight of its tokens beside those of other tiers.
         idle: who bears idle cost.
         over: what idle and shared costs are weighed over.
         min_coverage_ppm: telemetry below it flags the hour; parts per million of the paid time.
@@ -38,6 +39,8 @@ class Policy:
     utilization: Utilization
     phase_split: PhaseSplit
     weights: Mapping[str, Decimal]
+    context_weight: Decimal
+    tiers: Mapping[str, Decimal]
     idle: IdlePolicy
     over: Over
     min_coverage_ppm: int

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from apportion.config import fleet, policy, values
+from apportion.config import fleet, models_reading, phases, policy, values
 from apportion.config.policy import Policy
 from apportion.config.tables import Table
 from apportion.domain.tokens import TOKEN_KINDS
@@ -35,10 +35,13 @@ OBSERVERS: Final = (
 def read(table: Table) -> Policy:
     """The policy, with every default filled in."""
     hold = table.read("sample_hold_seconds", _hold_us, 120 * PPM)
+    weights = table.table("weights")
     return Policy(
         utilization=table.choice("utilization", fleet.UTILIZATIONS, "active"),
-        phase_split=table.choice("phase_split", policy.PHASE_SPLITS, "weights"),
-        weights=_weights(table.table("weights")),
+        phase_split=table.choice("phase_split", phases.PHASE_SPLITS, "weights"),
+        weights=_weights(weights),
+        context_weight=weights.read("context", _weight, Decimal(0)),
+        tiers=_tiers(table.table("tiers")),
         idle=table.choice("idle", policy.IDLE_POLICIES, "separate"),
         over=table.choice("over", policy.OVERS, "month"),
         min_coverage_ppm=table.read("min_coverage", _ratio_ppm, 900_000),
@@ -54,6 +57,18 @@ def _weights(table: Table) -> Mapping[str, Decimal]:
     if not any(weights.values()):
         table.wrong("", "are all zero, so no token would carry cost; give at least one kind a weight above zero")
     return weights
+
+
+def _tiers(table: Table) -> Mapping[str, Decimal]:
+    return {
+        tier: table.read(tier, models_reading.factor, Decimal(1)) for tier in table.written() if _named(table, tier)
+    }
+
+
+def _named(table: Table, tier: str) -> bool:
+    if not tier.strip():
+        table.wrong("", "names a tier that is empty; requests without one weigh 1, so remove it")
+    return bool(tier.strip())
 
 
 def _weight(value: object) -> Decimal:

@@ -39,7 +39,14 @@ class Bought(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cover:
-    """A reservation or an asset: GPUs that pay no accelerator rate. `pools` are in the order in which they take."""
+    """A reservation or an asset: GPUs that pay no accelerator rate.
+
+    Attributes:
+        evidence: who covers.
+        gpus: how many it has.
+        pools: in the order in which they take from it.
+        effective: when.
+    """
 
     evidence: str
     gpus: int
@@ -49,7 +56,15 @@ class Cover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A savings plan: `per_hour` of spend at `rates` (pool -> price of a GPU-hour); both in nano of one currency."""
+    """A savings plan; all of it in nano of one currency.
+
+    Attributes:
+        id: name of the plan.
+        per_hour: spend that is promised.
+        pools: in the order in which they use it.
+        rates: pool -> discounted price of a GPU-hour, above zero.
+        effective: when.
+    """
 
     id: str
     per_hour: int
@@ -60,7 +75,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Covered:
-    """GPUs of a pool that `evidence` pays for, or that it has in vain where the pool is `UNUSED`."""
+    """GPUs of a pool that something pays for.
+
+    Attributes:
+        evidence: what pays.
+        pool: whose GPUs; `UNUSED` for those that it has in vain.
+        gpus: how many, above zero.
+        effective: when.
+    """
 
     evidence: str
     pool: str
@@ -70,9 +92,18 @@ class Covered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """What GPUs of a pool use of a plan, in nano per hour, and what is left of their price at `rate` for the rate card.
+    """What GPUs of a pool use of a plan, and what is left of their price for the rate card.
 
-    Invariant: used + rest = gpus x rate; of `UNUSED`, used is what no pool takes, and all else is zero.
+    Invariant: used + rest = gpus x rate, but for `UNUSED`.
+
+    Attributes:
+        id: name of the plan.
+        pool: whose GPUs; `UNUSED` for what is promised in vain.
+        gpus: how many nothing else covers; 0 for `UNUSED`.
+        rate: discounted price of a GPU-hour; 0 for `UNUSED`.
+        used: of the plan, in nano per hour.
+        rest: beyond the plan, in nano per hour at the discounted price.
+        effective: when.
     """
 
     id: str
@@ -93,11 +124,15 @@ def cover(
     """
     takers: list[Cover | Plan] = [*covers, *plans]
     named = {pool for row in takers for pool in row.pools}
-    pools = [row for row in bought if row.id in named]
+    pools = sorted((row for row in bought if row.id in named), key=lambda row: row.effective)
+    begun, held = 0, dict[str, Bought]()
     covered: dict[tuple[str, str, int], list[Period]] = defaultdict(list)
     saved: dict[tuple[str, str, int, int, int, int], list[Period]] = defaultdict(list)
     for between in _segments([*(row.effective for row in pools), *(row.effective for row in takers)]):
-        free = defaultdict(int, {row.id: row.gpus for row in pools if _during(row.effective, between)})
+        while begun < len(pools) and pools[begun].effective.start <= between.start:
+            held[pools[begun].id] = pools[begun]
+            begun += 1
+        free = {row.id: row.gpus for row in held.values() if _during(row.effective, between)}
         for row in covers:
             if _during(row.effective, between):
                 for pool, taken in _taken(row, free):
@@ -150,10 +185,10 @@ def _during(effective: Period, between: Period) -> bool:
 def _taken(row: Cover, free: dict[str, int]) -> Iterator[tuple[str, int]]:
     left = row.gpus
     for pool in row.pools:
-        taken = min(left, free[pool])
-        left -= taken
-        free[pool] -= taken
+        taken = min(left, free.get(pool, 0))
         if taken:
+            left -= taken
+            free[pool] -= taken
             yield pool, taken
     if left:
         yield UNUSED, left
@@ -162,11 +197,12 @@ def _taken(row: Cover, free: dict[str, int]) -> Iterator[tuple[str, int]]:
 def _spent(plan: Plan, free: Mapping[str, int]) -> Iterator[tuple[str, int, int, int]]:
     left = plan.per_hour
     for pool in plan.pools:
-        eligible = free[pool] * plan.rates[pool]
+        gpus = free.get(pool, 0)
+        eligible = gpus * plan.rates[pool]
         used = min(left, eligible)
         left -= used
-        if free[pool]:
-            yield pool, free[pool], used, eligible - used
+        if gpus:
+            yield pool, gpus, used, eligible - used
     if left:
         yield UNUSED, 0, left, 0
 

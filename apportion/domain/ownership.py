@@ -22,9 +22,10 @@ def financing(capex: int, residual: int, months: int, annual_rate: Decimal) -> i
         return 0
     with localcontext() as context:
         context.prec, context.rounding = DIGITS, ROUND_HALF_EVEN
-        rate = annual_rate / 12
+        rate = context.divide(annual_rate, Decimal(12))
         growth = (1 + rate) ** months
-        payment = (capex - residual / growth) * rate / (1 - 1 / growth)
+        discounted = context.divide(Decimal(1), growth)
+        payment = context.divide((capex - residual * discounted) * rate, 1 - discounted)
         return int((months * payment).to_integral_value()) - (capex - residual)
 
 

@@ -17,7 +17,14 @@ ACCELERATOR: Final = "accelerator"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """A row of the rate card; `currency` is empty for the billing currency."""
+    """A row of the rate card.
+
+    Attributes:
+        pool: id.
+        component: what of the pool it prices.
+        currency: of the price; empty for the billing currency.
+        effective: when.
+    """
 
     pool: str
     component: str
@@ -27,7 +34,14 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hole:
-    """Paid time of a pool without a rate, or, with a currency, without the exchange rate that its rate needs."""
+    """Paid time of a pool that cannot be priced.
+
+    Attributes:
+        pool: id.
+        component: what lacks a rate, or whose rate lacks an exchange rate.
+        currency: what has no exchange rate; empty where the rate itself is missing.
+        effective: when.
+    """
 
     pool: str
     component: str

@@ -61,7 +61,7 @@ def sync(session: Session, config: Config, now: datetime) -> SyncReport:
     Raises: ConfigError for another billing currency than that of the hours already metered.
     """
     rows, settings = book_rows.rows(config), book_rows.settings(config)
-    policy = {"utilization": config.policy.utilization, **book_rows.policy(config.policy)}
+    policy = {"utilization": config.policy.utilization, **book_rows.policy(config)}
     digest = _digest([FORMAT, rows, settings, policy])
     if _setting(session, "config_digest") == digest:
         return SyncReport(changed=False, dirty_hours=0, reattribute=False, policy_version=_version(session))
@@ -116,7 +116,11 @@ def _number(session: Session, config: Config) -> None:
     served = {model for deployment in config.deployments for model in deployment.models}
     numbers(session, "book.pool_key", {pool.id for pool in config.pools})
     numbers(session, "book.deployment_key", {deployment.id for deployment in config.deployments})
-    numbers(session, "book.model", served | {alias.model for alias in config.model_aliases})
+    numbers(
+        session,
+        "book.model",
+        served | {alias.model for alias in config.model_aliases} | {model.id for model in config.models},
+    )
 
 
 def _replace(session: Session, table: BookTable, after: Sequence[Row], now: datetime) -> _Difference | None:

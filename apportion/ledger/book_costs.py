@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Final
 
-from apportion.config.costs import Asset, Commitment
+from apportion.config.costs import Asset, Commitment, Credit
 from apportion.config.costs_reading import percent_e8
 from apportion.config.model import Config
 from apportion.domain.coverage import cover
@@ -76,10 +76,10 @@ ASSET: Final = BookTable(
 CREDIT: Final = BookTable(
     name="book.credit",
     columns={
-        "credit_id": "VARCHAR", "credit_order": "INTEGER", "pool_id": "VARCHAR", "pool_order": "INTEGER",
+        "credit_id": "VARCHAR", "round_no": "INTEGER", "pool_id": "VARCHAR", "pool_order": "INTEGER",
         "amount_nano": "BIGINT", **RANGE,
     },
-    metered=("credit_id", "credit_order", "pool_id", "pool_order", "amount_nano", *RANGE),
+    metered=("credit_id", "round_no", "pool_id", "pool_order", "amount_nano", *RANGE),
 )  # fmt: skip
 
 TABLES: Final = (RATE, FX, DISCOUNT, COMMITMENT, COVERAGE, SAVINGS, ASSET, CREDIT)
@@ -112,10 +112,20 @@ def rows(config: Config) -> dict[str, list[Row]]:
         ASSET.name: [_asset(config, asset) for asset in costs.assets],
         CREDIT.name: [
             (credit.id, number, pool, place, credit.amount_nano, *_range(credit.effective))
-            for number, credit in enumerate(costs.credits, 1)
+            for credit, number in zip(costs.credits, _rounds(costs.credits), strict=True)
             for place, pool in enumerate(credit.pools, 1)
         ],
     }  # fmt: skip
+
+
+def _rounds(ordered: Sequence[Credit]) -> list[int]:
+    """A number for each credit: above those of all before it that may pay for the same pool."""
+    last: dict[str, int] = {}
+    found = []
+    for credit in ordered:
+        found.append(1 + max(last.get(pool, 0) for pool in credit.pools))
+        last |= dict.fromkeys(credit.pools, found[-1])
+    return found
 
 
 def _commitment(config: Config, row: Commitment) -> Row:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from apportion.config.architectures import ModelArchitecture
 from apportion.config.directory import DirectoryRule
 from apportion.config.globs import like
 from apportion.config.model import Config
-from apportion.config.policy import Policy
-from apportion.config.values import stamp
-from apportion.domain.period import Period
-from apportion.domain.tokens import TOKEN_KINDS, scaled_weights
+from apportion.config.phases import Throughput
+from apportion.config.values import BEGINNING, stamp
+from apportion.config.weights import token_weights
+from apportion.domain.period import FOREVER, Period
+from apportion.domain.tokens import TOKEN_KINDS
 from apportion.ledger import book_costs
 from apportion.ledger import book_tables as tables
 from apportion.ledger.book_tables import ordered, text
@@ -19,7 +21,7 @@ from apportion.ledger.connection import Row
 
 POLICY_COLUMNS: Final = (
     "phase_split", "idle", "over", "min_coverage_ppm", "sample_hold_us", "unlogged_tolerance_ppm", "weight_scale",
-    *(f"{kind}_weight" for kind in TOKEN_KINDS), "observers",
+    *(f"{kind}_weight" for kind in TOKEN_KINDS), "observers", "context_weight", "tiers",
 )  # fmt: skip
 SETTLEMENT_COLUMNS: Final = ("idle", "over")
 """Policy that only settlement reads; all other policy is metering's."""
@@ -38,6 +40,10 @@ def rows(config: Config) -> dict[str, list[Row]]:
         tables.MODEL_ALIAS.name: [
             (alias.alias, alias.model, *_range(alias.effective)) for alias in config.model_aliases
         ],
+        tables.ENERGY_RATE.name: [
+            (rate.pool, rate.per_kwh_nano, rate.pue_ppm, rate.watts_per_gpu, *_range(rate.effective))
+            for rate in config.energy_rates
+        ],
         tables.SHARED_COST.name: [
             (cost.id, cost.per_month_nano, cost.policy, *_range(cost.effective)) for cost in config.shared_costs
         ],
@@ -50,17 +56,32 @@ def rows(config: Config) -> dict[str, list[Row]]:
         ],
         tables.DIRECTORY_RULE.name: [_rule(number, rule) for number, rule in enumerate(config.directory.rules, 1)],
         tables.COST_CENTER.name: list(config.directory.cost_centers.items()),
+        tables.MODEL_ARCHITECTURE.name: [
+            _architecture(model.architecture) for model in config.models if model.architecture
+        ],
         **book_costs.rows(config),
+        tables.MODEL_WEIGHT.name: [
+            (model, weight, BEGINNING, FOREVER)
+            for model, weight in token_weights(config.policy, config.models).models.items()
+        ],
+        tables.MODEL_ADAPTER.name: [
+            (model.id, like(glob), BEGINNING, FOREVER) for model in config.models for glob in model.adapters
+        ],
+        tables.DOWNTIME.name: [
+            (down.deployment, down.gpus, down.cause, *_range(down.effective)) for down in config.downtime
+        ],
     }
     return {name: ordered(content) for name, content in found.items()}
 
 
-def policy(config: Policy) -> dict[str, object]:
-    """The policy's columns by name."""
-    weights, scale = scaled_weights(config.weights)
-    found: dict[str, object] = {column: getattr(config, column) for column in POLICY_COLUMNS[:6]}
-    found |= {"weight_scale": scale, "observers": text([like(glob) for glob in config.observers])}
-    return found | {f"{kind}_weight": weights[kind] for kind in TOKEN_KINDS}
+def policy(config: Config) -> dict[str, object]:
+    """The policy's columns by name; the scale of its weights is that of models and tiers too."""
+    weights = token_weights(config.policy, config.models)
+    found: dict[str, object] = {column: getattr(config.policy, column) for column in POLICY_COLUMNS[:6]}
+    found |= {"weight_scale": weights.scale, "observers": text([like(glob) for glob in config.policy.observers])}
+    found |= {"context_weight": weights.context}
+    found |= {"tiers": text([{"tier": tier, "weight": weight} for tier, weight in sorted(weights.tiers.items())])}
+    return found | {f"{kind}_weight": weights.kinds[kind] for kind in TOKEN_KINDS}
 
 
 def settings(config: Config) -> dict[str, str]:
@@ -86,10 +107,22 @@ def _deployments(config: Config) -> list[Row]:
             *(_like(glob) for glob in (
                 deployment.match.cluster, deployment.match.replica, deployment.match.namespace, deployment.match.node,
                 deployment.match.gpu_uuid, deployment.match.pod)),
+            config.phase_split_of(deployment), *_throughput(deployment.throughput), deployment.capacity_source,
             *_range(deployment.effective),
         )
         for deployment in config.deployments
     ]  # fmt: skip
+
+
+def _architecture(row: ModelArchitecture) -> Row:
+    return (
+        row.model, text(row.architecture.plain()), row.weights, row.kv, row.batch, row.mean_context, row.tensor_parallel,
+        BEGINNING, FOREVER,
+    )  # fmt: skip
+
+
+def _throughput(known: Throughput | None) -> tuple[int | None, int | None, int | None]:
+    return (known.prefill, known.decode, known.cache_read) if known else (None, None, None)
 
 
 def _rule(number: int, rule: DirectoryRule) -> Row:

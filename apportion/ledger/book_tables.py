@@ -81,11 +81,14 @@ DEPLOYMENT: Final = BookTable(
         "deployment_id": "VARCHAR", "pool_id": "VARCHAR", "gpus": "INTEGER", "utilization": "VARCHAR",
         "capacity_per_gpu_hour": "BIGINT", "owner": "VARCHAR", "charge_to": "VARCHAR", "role": "VARCHAR",
         "match_cluster": "VARCHAR", "match_replica": "VARCHAR", "match_namespace": "VARCHAR", "match_node": "VARCHAR",
-        "match_gpu_uuid": "VARCHAR", "match_pod": "VARCHAR", **RANGE,
+        "match_gpu_uuid": "VARCHAR", "match_pod": "VARCHAR", "phase_split": "VARCHAR",
+        "prefill_tokens_per_1000_s": "BIGINT", "decode_tokens_per_1000_s": "BIGINT",
+        "cache_read_tokens_per_1000_s": "BIGINT", "capacity_source": "VARCHAR", **RANGE,
     },
     metered=(
         "deployment_id", "pool_id", "gpus", "utilization", "capacity_per_gpu_hour", "role", "match_cluster",
-        "match_replica", "match_namespace", "match_node", "match_gpu_uuid", "match_pod",
+        "match_replica", "match_namespace", "match_node", "match_gpu_uuid", "match_pod", "phase_split",
+        "prefill_tokens_per_1000_s", "decode_tokens_per_1000_s", "cache_read_tokens_per_1000_s", "capacity_source",
     ),
     attributed=("deployment_id", "owner", "charge_to"),
 )  # fmt: skip
@@ -96,6 +99,11 @@ DEPLOYMENT_MODEL: Final = BookTable(
 )
 MODEL_ALIAS: Final = BookTable(
     name="book.model_alias", columns={"alias": "VARCHAR", "model_id": "VARCHAR", **RANGE}, metered=("alias", "model_id")
+)
+ENERGY_RATE: Final = BookTable(
+    name="book.energy_rate",
+    columns={"pool_id": "VARCHAR", "per_kwh_nano": "BIGINT", "pue_ppm": "INTEGER", "watts_per_gpu": "INTEGER", **RANGE},
+    metered=("pool_id", "per_kwh_nano", "pue_ppm", "watts_per_gpu"),
 )
 SHARED_COST: Final = BookTable(
     name="book.shared_cost",
@@ -129,10 +137,33 @@ DIRECTORY_RULE: Final = BookTable(
 COST_CENTER: Final = BookTable(
     name="book.cost_center", columns={"team": "VARCHAR", "cost_center": "VARCHAR"}, attributed=("team", "cost_center")
 )
+MODEL_ARCHITECTURE: Final = BookTable(
+    name="book.model_architecture",
+    columns={
+        "model_id": "VARCHAR", "architecture": "VARCHAR", "weights": "VARCHAR", "kv": "VARCHAR", "batch": "INTEGER",
+        "mean_context": "INTEGER", "tensor_parallel": "INTEGER", **RANGE,
+    },
+)  # fmt: skip
+
+MODEL_WEIGHT: Final = BookTable(
+    name="book.model_weight",
+    columns={"model_id": "VARCHAR", "weight": "BIGINT", **RANGE},
+    metered=("model_id", "weight"),
+)
+MODEL_ADAPTER: Final = BookTable(
+    name="book.model_adapter",
+    columns={"model_id": "VARCHAR", "pattern": "VARCHAR", **RANGE},
+    metered=("model_id", "pattern"),
+)
+DOWNTIME: Final = BookTable(
+    name="book.downtime",
+    columns={"deployment_id": "VARCHAR", "gpus": "INTEGER", "cause": "VARCHAR", **RANGE},
+    metered=("deployment_id", "gpus", "cause"),
+)
 
 TABLES: Final = (
-    POOL, DEPLOYMENT, DEPLOYMENT_MODEL, MODEL_ALIAS, SHARED_COST, SHARED_COST_SHARE, ENTITLEMENT, DIRECTORY_RULE,
-    COST_CENTER,
+    POOL, DEPLOYMENT, DEPLOYMENT_MODEL, MODEL_ALIAS, ENERGY_RATE, SHARED_COST, SHARED_COST_SHARE, ENTITLEMENT, DIRECTORY_RULE,
+    COST_CENTER, MODEL_ARCHITECTURE, MODEL_WEIGHT, MODEL_ADAPTER, DOWNTIME,
 )  # fmt: skip
 
 

@@ -1,14 +1,20 @@
 -- step:   metering.charge_hourly
 -- grain:  charge_period_start, pool_no, deployment_no, provider, model_no, caller_no, tier, cost_kind, cause, token_kind
--- reads:  metering.deployment_hourly, metering.phase_share_hourly, metering.consumption_hourly, metering.external_usage_hourly,
---         metering.origin_charge_hourly, raw.caller, book.model, book.policy
+-- reads:  metering.deployment_hourly, metering.deployment_cost_hourly, metering.idle_hourly, metering.phase_share_hourly,
+--         metering.consumption_hourly, metering.token_factor, metering.external_usage_hourly, metering.origin_charge_hourly,
+--         raw.caller, book.model, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    every nano of an hour and every token on exactly one line; within a phase the largest remainders take what is left
 WITH deployment_hour AS (
     SELECT
         deployment.*, COALESCE(phase.weight_max, 0) AS weight_max,  -- NULL: no usage
+        CASE deployment.utilization
+            WHEN 'capacity' THEN CASE capacity_source WHEN 'learned' THEN 'calibrated' WHEN 'load_tested' THEN 'measured' ELSE 'assumed' END
+            WHEN 'allocation' THEN 'assumed'
+            ELSE 'measured' END::metering.confidence AS utilization_confidence,
         ROW_NUMBER() OVER (ORDER BY charge_period_start, pool_no, deployment_no)::INTEGER AS hour_no
     FROM metering.deployment_hourly AS deployment
+    JOIN metering.deployment_cost_hourly AS cost USING (charge_period_start, pool_no, deployment_no)
     LEFT JOIN metering.phase_share_hourly AS phase USING (charge_period_start, pool_no, deployment_no)
     WHERE deployment.charge_period_start >= $period_start::TIMESTAMP AND deployment.charge_period_start < $period_end::TIMESTAMP
 ),
@@ -16,27 +22,30 @@ kind AS (  -- numbered in the order of their names, which is the order of ties
     SELECT unnest([0, 1, 2, 3, 4]) AS kind_no,
         unnest(['cache_read', 'cache_write', 'output', 'reasoning', 'uncached_input']::metering.token_kind[])     AS token_kind,
         unnest([FALSE, FALSE, TRUE, TRUE, FALSE])                                                                AS decodes,
-        unnest([cache_read_weight, cache_write_weight, output_weight, reasoning_weight, uncached_input_weight])  AS weight
+        unnest([cache_read_weight, cache_write_weight, output_weight, reasoning_weight, uncached_input_weight])  AS weight,
+        unnest([0, 0, context_weight, context_weight, 0])                                                        AS context_weight
     FROM book.policy
     WHERE policy_version = $policy_version::INTEGER
 ),
 label AS (
-    SELECT model_no, caller_no, tier, ROW_NUMBER() OVER (ORDER BY model_id, caller, tier)::INTEGER AS label_no
+    SELECT
+        model_no, caller_no, tier, ROW_NUMBER() OVER (ORDER BY model_id, caller, tier)::INTEGER AS label_no, COALESCE(factor, 1) AS factor
     FROM (
         SELECT DISTINCT model_no, caller_no, tier FROM metering.consumption_hourly
         WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
     )
     JOIN book.model USING (model_no)
     JOIN raw.caller USING (caller_no)
+    LEFT JOIN metering.token_factor USING (model_no, tier)  -- NULL: nothing weighs differently
 ),
 phase AS (  -- cost x weight // whole = cost // whole x weight + cost % whole x weight // whole; in 64 bits where that is exact
     SELECT
-        hour_no, kind_no, hour_no * 2 + decodes::INTEGER AS phase_no, weight, cost, whole,
+        hour_no, kind_no, hour_no * 2 + decodes::INTEGER AS phase_no, weight, context_weight, cost, whole,
         (cost // whole)::BIGINT AS quotient, (cost % whole)::BIGINT AS rest,
-        whole <= 9223372036854775807 AND cost % whole * weight_max <= 9223372036854775807 AS narrow,
+        whole <= 9223372036854775807 AND weight_max <= 9223372036854775807 // GREATEST(cost % whole, 1) AS narrow,
         CASE WHEN whole <= 9223372036854775807 THEN whole ELSE 1 END::BIGINT AS narrow_whole
     FROM (
-        SELECT hour_no, kind_no, decodes, weight, weight_max,
+        SELECT hour_no, kind_no, decodes, weight, context_weight, weight_max,
             CASE WHEN decodes THEN decode_nano ELSE prefill_nano END AS cost,
             GREATEST(CASE WHEN decodes THEN decode_weight ELSE prefill_weight END, 1) AS whole
         FROM deployment_hour CROSS JOIN kind
@@ -44,9 +53,11 @@ phase AS (  -- cost x weight // whole = cost // whole x weight + cost % whole x 
 ),
 token AS (
     SELECT
-        phase.*, label.label_no * 5 + kind_no AS key_no,
+        phase.phase_no, phase.cost, phase.whole, phase.quotient, phase.rest, phase.narrow, phase.narrow_whole,
+        phase.weight * label.factor AS weight, phase.context_weight * label.factor AS context_weight, label.label_no * 5 + kind_no AS key_no,
         CASE kind_no WHEN 0 THEN cache_read_tokens WHEN 1 THEN cache_write_tokens WHEN 2 THEN output_tokens
-            WHEN 3 THEN reasoning_tokens ELSE uncached_input_tokens END AS tokens
+            WHEN 3 THEN reasoning_tokens ELSE uncached_input_tokens END AS tokens,
+        CASE WHEN phase.context_weight = 0 THEN 0 WHEN kind_no = 2 THEN output_context_tokens ELSE reasoning_context_tokens END AS context_tokens
     FROM metering.consumption_hourly AS usage
     JOIN label USING (model_no, caller_no, tier)
     JOIN deployment_hour USING (charge_period_start, pool_no, deployment_no)
@@ -54,15 +65,28 @@ token AS (
     WHERE usage.charge_period_start >= $period_start::TIMESTAMP AND usage.charge_period_start < $period_end::TIMESTAMP
         AND usage.deployment_no > 0
 ),
+weighed AS (
+    SELECT
+        phase_no, key_no, tokens, cost, whole, narrow, narrow_whole, quotient, rest,
+        CASE WHEN narrow THEN tokens * weight + (context_tokens * context_weight)::BIGINT END                        AS narrow_weight,
+        CASE WHEN NOT narrow THEN tokens * weight::HUGEINT + context_tokens * context_weight::HUGEINT END            AS wide_weight
+    FROM token
+    WHERE tokens > 0
+),
+divided AS (  -- long division by digits of 1e7, as where phases are split: cost x weight alone can exceed 128 bits
+    SELECT
+        weighed.*, rest // 100000000000000 * wide_weight AS high, rest // 10000000 % 10000000 * wide_weight AS middle
+    FROM weighed
+),
 part AS (
     SELECT
         phase_no, key_no, tokens, cost,
-        CASE WHEN narrow THEN quotient * (tokens * weight) + rest * (tokens * weight) // narrow_whole
-            ELSE (quotient::HUGEINT * tokens * weight + rest::HUGEINT * tokens * weight // whole)::BIGINT END AS share,
-        CASE WHEN narrow THEN rest * (tokens * weight) % narrow_whole
-            ELSE rest::HUGEINT * tokens * weight % whole END AS remainder
-    FROM token
-    WHERE tokens > 0
+        CASE WHEN narrow THEN quotient * narrow_weight + rest * narrow_weight // narrow_whole
+            ELSE (quotient * wide_weight + high // whole * 100000000000000 + (high % whole * 10000000 + middle) // whole * 10000000
+                + ((high % whole * 10000000 + middle) % whole * 10000000 + rest % 10000000 * wide_weight) // whole)::BIGINT END AS share,
+        CASE WHEN narrow THEN rest * narrow_weight % narrow_whole
+            ELSE ((high % whole * 10000000 + middle) % whole * 10000000 + rest % 10000000 * wide_weight) % whole END AS remainder
+    FROM divided
 ),
 ranked AS (
     SELECT
@@ -108,16 +132,27 @@ SELECT
     charge_period_start, pool_no, deployment_no, 'self' AS provider, 0 AS model_no, 0 AS caller_no, '' AS tier,
     cost_kind, cause, ''::metering.token_kind AS token_kind, NULL::BIGINT AS consumed_tokens, nano AS effective_cost_nano,
     split_part(allocation_method, '+', 1) AS allocation_method,
-    CASE utilization WHEN 'capacity' THEN 'modelled' WHEN 'allocation' THEN 'assumed' ELSE 'measured' END::metering.confidence
-        AS confidence
+    utilization_confidence AS confidence
 FROM (
     SELECT deployment_hour.*,
-        unnest(['idle', 'unmeasured', 'workload']::metering.cost_kind[]) AS cost_kind,
-        unnest([idle_cause, '', 'busy_no_tokens'])                       AS cause,
-        unnest([idle_nano, unmeasured_nano, unattributed_nano])          AS nano
+        unnest(['unmeasured', 'workload']::metering.cost_kind[]) AS cost_kind,
+        unnest(['', 'busy_no_tokens'])                           AS cause,
+        unnest([unmeasured_nano, unattributed_nano])             AS nano
     FROM deployment_hour
 )
 WHERE nano <> 0
+UNION ALL BY NAME
+SELECT
+    charge_period_start, pool_no, deployment_no, 'self' AS provider, 0 AS model_no, 0 AS caller_no, '' AS tier,
+    'idle'::metering.cost_kind AS cost_kind, idle.cause, ''::metering.token_kind AS token_kind, NULL::BIGINT AS consumed_tokens,
+    idle.idle_nano AS effective_cost_nano,
+    CASE WHEN idle.cause IN ('draining', 'loading', 'lost') THEN 'inventory/1' ELSE split_part(allocation_method, '+', 1) END
+        AS allocation_method,
+    CASE WHEN idle.cause IN ('draining', 'loading', 'lost') THEN 'measured'
+        ELSE CASE utilization WHEN 'capacity' THEN 'modelled' WHEN 'allocation' THEN 'assumed' ELSE 'measured' END END::metering.confidence
+        AS confidence
+FROM metering.idle_hourly AS idle
+JOIN deployment_hour USING (charge_period_start, pool_no, deployment_no)
 UNION ALL BY NAME
 SELECT
     charge_period_start, 0 AS pool_no, 0 AS deployment_no, '' AS provider, 0 AS model_no, 0 AS caller_no, '' AS tier,

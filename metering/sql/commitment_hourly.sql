@@ -44,27 +44,34 @@ spread AS (
     FROM term
     LEFT JOIN recurring USING (charge_period_start, commitment_id)  -- NULL: no exchange rate, and nothing that recurs
 ),
-cost AS (  -- three amounts, split alike
+cost AS (  -- up to three amounts, split alike; what is not asked is NULL, and equals the effective one or has no currency
     SELECT
-        charge_period_start, commitment_id, pool_no AS first_pool_no, currency, upfront_billed_nano,
-        unnest(['effective', 'billed', 'currency']) AS measure,
-        unnest([upfront_part + recurring_nano, recurring_nano, upfront_part_in_currency + recurring_in_currency_nano]) AS nano
+        charge_period_start, commitment_id, currency, upfront_billed_nano, measure, nano,
+        ROW_NUMBER() OVER ()::INTEGER AS cost_no
     FROM (
         SELECT
-            spread.*,
-            whole + CASE WHEN part > 1800000000000000000 THEN 1 WHEN part = 1800000000000000000 THEN whole % 2 ELSE 0 END AS recurring_nano,
-            nano_us // 3600000000 + CASE
-                WHEN nano_us % 3600000000 > 1800000000 THEN 1
-                WHEN nano_us % 3600000000 = 1800000000 THEN nano_us // 3600000000 % 2
-                ELSE 0 END AS recurring_in_currency_nano
-        FROM spread
+            spread.*, unnest(['effective', 'billed', 'currency']) AS measure,
+            unnest([
+                upfront_part + recurring_nano, CASE WHEN upfront_nano > 0 THEN recurring_nano END,
+                CASE WHEN currency <> '' THEN upfront_part_in_currency + recurring_in_currency_nano END]) AS nano
+        FROM (
+            SELECT
+                spread.*,
+                whole + CASE WHEN part > 1800000000000000000 THEN 1 WHEN part = 1800000000000000000 THEN whole % 2 ELSE 0 END AS recurring_nano,
+                nano_us // 3600000000 + CASE
+                    WHEN nano_us % 3600000000 > 1800000000 THEN 1
+                    WHEN nano_us % 3600000000 = 1800000000 THEN nano_us // 3600000000 % 2
+                    ELSE 0 END AS recurring_in_currency_nano
+            FROM spread
+        ) AS spread
     )
+    WHERE nano IS NOT NULL
 ),
 used AS (  -- GPU-microseconds, or nano x microseconds of a savings plan; pool 0 is what none uses
-    SELECT charge_period_start, commitment_id, pool_no, SUM(weight) AS weight, SUM(gpu_us) AS gpu_us
+    SELECT charge_period_start, commitment_id, first_pool_no, pool_no, SUM(weight) AS weight, SUM(gpu_us) AS gpu_us
     FROM (
         SELECT
-            charge_period_start, commitment_id, coverage.pool_no,
+            charge_period_start, commitment_id, term.pool_no AS first_pool_no, coverage.pool_no,
             coverage.gpus::HUGEINT * (LEAST(ends_us, epoch_us(coverage.effective_to)) - GREATEST(begins_us, epoch_us(coverage.effective_from))) AS weight,
             weight AS gpu_us
         FROM term
@@ -73,7 +80,7 @@ used AS (  -- GPU-microseconds, or nano x microseconds of a savings plan; pool 0
             AND epoch_us(coverage.effective_from) < ends_us AND epoch_us(coverage.effective_to) > begins_us
         UNION ALL
         SELECT
-            charge_period_start, commitment_id, savings.pool_no,
+            charge_period_start, commitment_id, term.pool_no, savings.pool_no,
             savings.used_per_hour_nano::HUGEINT * (
                 LEAST(ends_us, epoch_us(savings.effective_to)) - GREATEST(begins_us, epoch_us(savings.effective_from))),
             savings.gpus::HUGEINT * (LEAST(ends_us, epoch_us(savings.effective_to)) - GREATEST(begins_us, epoch_us(savings.effective_from)))
@@ -82,18 +89,21 @@ used AS (  -- GPU-microseconds, or nano x microseconds of a savings plan; pool 0
             USING (commitment_id)
         WHERE epoch_us(savings.effective_from) < ends_us AND epoch_us(savings.effective_to) > begins_us
         UNION ALL
-        SELECT charge_period_start, commitment_id, 0, 0, 0 FROM spread WHERE upfront_billed_nano > 0
+        SELECT charge_period_start, commitment_id, pool_no, 0, 0, 0 FROM spread WHERE upfront_billed_nano > 0
     )
-    GROUP BY charge_period_start, commitment_id, pool_no
+    GROUP BY charge_period_start, commitment_id, first_pool_no, pool_no
+),
+weight AS (
+    SELECT
+        used.*, pool_id, GREATEST(SUM(weight) OVER hour, 1) AS total, BOOL_OR(pool_no = first_pool_no AND weight > 0) OVER hour AS first_uses
+    FROM used
+    JOIN book.pool_key USING (pool_no)
+    WINDOW hour AS (PARTITION BY charge_period_start, commitment_id)
 ),
 weighed AS (
-    SELECT
-        cost.*, used.pool_no, pool_key.pool_id, used.weight, used.gpu_us,
-        GREATEST(SUM(used.weight) OVER (PARTITION BY charge_period_start, commitment_id, measure), 1) AS total,
-        BOOL_OR(used.pool_no = first_pool_no AND used.weight > 0) OVER (PARTITION BY charge_period_start, commitment_id, measure) AS first_uses
+    SELECT cost.*, weight.* EXCLUDE (charge_period_start, commitment_id)
     FROM cost
-    JOIN used USING (charge_period_start, commitment_id)
-    JOIN book.pool_key AS pool_key ON pool_key.pool_no = used.pool_no
+    JOIN weight USING (charge_period_start, commitment_id)
 ),
 high AS (  -- long division by digits of 1e7: a cost x nano x microseconds alone can exceed 128 bits
     SELECT weighed.*, nano // 100000000000000 * weight // total AS quotient, nano // 100000000000000 * weight % total AS rest FROM weighed
@@ -114,19 +124,17 @@ divided AS (
 ),
 ranked AS (
     SELECT
-        divided.*, nano - SUM(quotient) OVER same AS left_over,
-        ROW_NUMBER() OVER (PARTITION BY charge_period_start, commitment_id, measure ORDER BY rest DESC, pool_id) AS place
+        divided.*, nano - SUM(quotient) OVER (PARTITION BY cost_no) AS left_over,
+        ROW_NUMBER() OVER (PARTITION BY cost_no ORDER BY rest DESC, pool_id) AS place
     FROM divided
-    WINDOW same AS (PARTITION BY charge_period_start, commitment_id, measure)
 ),
 share AS (
     SELECT
         charge_period_start, commitment_id, pool_no, currency, first_pool_no, gpu_us, weight,
-        SUM(quotient + CASE WHEN place <= left_over THEN 1 ELSE 0 END) FILTER (measure = 'effective') AS effective_nano,
-        SUM(quotient + CASE WHEN place <= left_over THEN 1 ELSE 0 END) FILTER (measure = 'currency')  AS currency_nano,
-        SUM(quotient + CASE WHEN place <= left_over THEN 1 ELSE 0 END) FILTER (measure = 'billed')
+        MAX(part) FILTER (measure = 'effective') AS effective_nano, MAX(part) FILTER (measure = 'currency') AS currency_nano,
+        COALESCE(MAX(part) FILTER (measure = 'billed'), MAX(part) FILTER (measure = 'effective'))
             + CASE WHEN weight > 0 AND pool_no = first_pool_no OR pool_no = 0 AND NOT first_uses THEN upfront_billed_nano ELSE 0 END AS billed_nano
-    FROM ranked
+    FROM (SELECT ranked.*, quotient + CASE WHEN place <= left_over THEN 1 ELSE 0 END AS part FROM ranked)
     GROUP BY charge_period_start, commitment_id, pool_no, currency, first_pool_no, gpu_us, weight, first_uses, upfront_billed_nano
 ),
 rest AS (  -- what a plan leaves to the rate card, as that counts it

@@ -9,7 +9,7 @@ WITH RECURSIVE charge_hour AS (
 ),
 granted AS (
     SELECT
-        charge_period_start, credit_id, credit_order, pool_no, pool_order,
+        charge_period_start, credit_id, round_no, pool_no, pool_order,
         amount_nano::HUGEINT * (LEAST(to_us, epoch_us(effective_to)) - epoch_us(effective_from)) // (epoch_us(effective_to) - epoch_us(effective_from))
             - amount_nano::HUGEINT * (GREATEST(from_us, epoch_us(effective_from)) - epoch_us(effective_from))
             // (epoch_us(effective_to) - epoch_us(effective_from)) AS granted_nano
@@ -23,24 +23,24 @@ owed AS (
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP AND cause = ''
     GROUP BY charge_period_start, pool_no
 ),
-applied AS (  -- one round for each credit, over all hours and pools at once
-    SELECT charge_period_start, pool_no, 0 AS credit_order, '' AS credit_id, owed_nano, 0::HUGEINT AS applied_nano FROM owed
+applied AS (  -- round after round, over all hours and pools at once
+    SELECT charge_period_start, pool_no, 0 AS round_no, '' AS credit_id, owed_nano, 0::HUGEINT AS applied_nano FROM owed
     UNION ALL
     SELECT
-        charge_period_start, pool_no, credit_order, COALESCE(credit_id, '') AS credit_id, owed_nano - taken_nano AS owed_nano,
+        charge_period_start, pool_no, round_no, COALESCE(credit_id, '') AS credit_id, owed_nano - taken_nano AS owed_nano,
         taken_nano AS applied_nano
     FROM (
         SELECT
-            before.charge_period_start, before.pool_no, before.credit_order + 1 AS credit_order, granted.credit_id, before.owed_nano,
+            before.charge_period_start, before.pool_no, before.round_no + 1 AS round_no, granted.credit_id, before.owed_nano,
             COALESCE(LEAST(before.owed_nano, GREATEST(granted.granted_nano - (
-                SUM(CASE WHEN granted.pool_order IS NULL THEN 0 ELSE before.owed_nano END) OVER (
-                    PARTITION BY before.charge_period_start ORDER BY granted.pool_order NULLS LAST, before.pool_no
+                SUM(before.owed_nano) OVER (
+                    PARTITION BY before.charge_period_start, granted.credit_id ORDER BY granted.pool_order, before.pool_no
                     ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - before.owed_nano), 0)), 0)::HUGEINT AS taken_nano
         FROM applied AS before
         LEFT JOIN granted  -- NULL: the credit is not for this pool, or not for this hour
-            ON granted.credit_order = before.credit_order + 1 AND granted.pool_no = before.pool_no
+            ON granted.round_no = before.round_no + 1 AND granted.pool_no = before.pool_no
             AND granted.charge_period_start = before.charge_period_start
-        WHERE before.credit_order < (SELECT MAX(credit_order) FROM book.credit)
+        WHERE before.round_no < (SELECT MAX(round_no) FROM book.credit)
     )
 )
 SELECT charge_period_start, credit_id, pool_no, applied_nano::BIGINT AS applied_nano

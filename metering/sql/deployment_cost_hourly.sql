@@ -9,7 +9,7 @@ WITH charge_hour AS (
 held AS (
     SELECT
         charge_hour.charge_period_start, deployment.pool_no, deployment.deployment_no, deployment.utilization,
-        deployment.effective_from, deployment.capacity_per_gpu_hour,
+        deployment.effective_from, deployment.capacity_per_gpu_hour, deployment.capacity_source,
         deployment.gpus * (epoch_us(LEAST(deployment.effective_to, charge_hour.charge_period_start + INTERVAL 1 HOUR))
                            - epoch_us(GREATEST(deployment.effective_from, charge_hour.charge_period_start))) AS paid_us
     FROM charge_hour
@@ -31,12 +31,12 @@ bought AS (
 part AS (  -- of several dated rows in one hour, the first says how utilization is read
     SELECT
         charge_period_start, pool_no, deployment_no, SUM(paid_us)::BIGINT AS paid_us,
-        arg_min(utilization, effective_from) AS utilization,
+        arg_min(utilization, effective_from) AS utilization, arg_min(capacity_source, effective_from) AS capacity_source,
         SUM(COALESCE(capacity_per_gpu_hour, 0)::HUGEINT * paid_us) AS capacity_token_us
     FROM held
     GROUP BY charge_period_start, pool_no, deployment_no
     UNION ALL
-    SELECT charge_period_start, pool_no, 0, bought.paid_us - COALESCE(SUM(held.paid_us), 0)::BIGINT AS paid_us, '', 0
+    SELECT charge_period_start, pool_no, 0, bought.paid_us - COALESCE(SUM(held.paid_us), 0)::BIGINT AS paid_us, '', '', 0
     FROM bought
     LEFT JOIN held USING (charge_period_start, pool_no)  -- NULL: nothing is deployed
     GROUP BY charge_period_start, pool_no, bought.paid_us
@@ -66,5 +66,5 @@ ranked AS (
 SELECT
     charge_period_start, pool_no, deployment_no, paid_us,
     (share + CASE WHEN place <= left_over THEN 1 ELSE 0 END)::BIGINT AS effective_cost_nano,
-    utilization, capacity_token_us::HUGEINT AS capacity_token_us
+    utilization, capacity_source, capacity_token_us::HUGEINT AS capacity_token_us
 FROM ranked

@@ -1,7 +1,6 @@
 -- step:   metering.engine_usage_hourly
 -- grain:  charge_period_start, pool_no, deployment_no, model_no
--- reads:  raw.engine_sample, raw.engine_series, raw.engine, book.model, book.model_alias, book.deployment, book.deployment_key,
---         book.deployment_model
+-- reads:  raw.engine_sample, metering.engine_place_hourly
 -- params: period_start, period_end
 -- why:    counters mean something only as differences of one engine, which end where it began again and are spread over the time
 --         between readings, so that hours add up to the whole; silence of more than a day stays unknown
@@ -101,90 +100,35 @@ engine_hour AS (
     FROM part
     GROUP BY hour_no, engine_no, engine_series_no, counter_no
 ),
-seen AS (
-    SELECT DISTINCT
-        engine_hour.hour_no, make_timestamp(engine_hour.hour_no * 3600000000) AS charge_period_start, engine_series_no,
-        series.cluster, series.node, series.deployment, series.namespace, series.pod, series.replica, engine.model_no AS said_no
-    FROM engine_hour
-    JOIN raw.engine_series AS series USING (engine_series_no)
-    JOIN raw.engine AS engine ON engine.engine_no = series.engine_no
-),
-meaning AS (
-    SELECT hour_said.charge_period_start, hour_said.said_no, COALESCE(MIN(alias.model_no), hour_said.said_no) AS model_no
-    FROM (SELECT DISTINCT charge_period_start, said_no FROM seen) AS hour_said
-    JOIN book.model AS model ON model.model_no = hour_said.said_no
-    LEFT JOIN book.model_alias AS alias  -- NULL: the name stands for itself
-        ON alias.alias = model.model_id AND alias.effective_from <= hour_said.charge_period_start
-        AND alias.effective_to > hour_said.charge_period_start
-    GROUP BY hour_said.charge_period_start, hour_said.said_no
-),
-in_force AS (  -- in one number a deployment and its pool, of several in an hour the one that the hour begins with
-    SELECT
-        charge_hour.charge_period_start, key.deployment_id, deployment.*, deployment_no * 4294967296
-            + FIRST_VALUE(pool_no) OVER (PARTITION BY charge_period_start, deployment_no ORDER BY effective_from) AS site
-    FROM (SELECT DISTINCT charge_period_start FROM seen) AS charge_hour
-    JOIN book.deployment AS deployment
-        ON deployment.effective_from < charge_hour.charge_period_start + INTERVAL 1 HOUR
-        AND deployment.effective_to > charge_hour.charge_period_start
-    JOIN book.deployment_key AS key USING (deployment_no)
-),
-candidate AS (  -- a pattern that is NULL asks nothing
-    SELECT
-        seen.hour_no, seen.engine_series_no, meaning.model_no, in_force.site,
-        in_force.deployment_id = seen.deployment AS is_named,
-        COALESCE(match_cluster, match_node, match_namespace, match_pod, match_replica) IS NOT NULL
-            AND COALESCE(seen.cluster LIKE match_cluster ESCAPE '\', TRUE)
-            AND COALESCE(seen.node LIKE match_node ESCAPE '\', TRUE)
-            AND COALESCE(seen.namespace LIKE match_namespace ESCAPE '\', TRUE)
-            AND COALESCE(seen.pod LIKE match_pod ESCAPE '\', TRUE)
-            AND COALESCE(seen.replica LIKE match_replica ESCAPE '\', TRUE) AS is_matched,
-        served.model_no IS NOT NULL AS is_serving
-    FROM seen
-    JOIN meaning USING (charge_period_start, said_no)
-    LEFT JOIN in_force USING (charge_period_start)  -- NULL: nothing is deployed
-    LEFT JOIN book.deployment_model AS served       -- NULL: serves another model
-        ON served.deployment_no = in_force.deployment_no AND served.model_no = meaning.model_no
-        AND served.effective_from < seen.charge_period_start + INTERVAL 1 HOUR AND served.effective_to > seen.charge_period_start
-),
-choice AS (
-    SELECT
-        hour_no, engine_series_no, model_no, MIN(site) FILTER (is_named) AS named,
-        MIN(site) FILTER (is_matched) AS matched, MAX(site) FILTER (is_matched) AS matched_last,
-        MIN(site) FILTER (is_matched AND is_serving) AS fitting, MAX(site) FILTER (is_matched AND is_serving) AS fitting_last,
-        MIN(site) FILTER (is_serving) AS serving, MAX(site) FILTER (is_serving) AS serving_last
-    FROM candidate
-    GROUP BY hour_no, engine_series_no, model_no
-),
-place AS (
-    SELECT
-        hour_no, engine_series_no, model_no,
-        COALESCE(named, CASE WHEN matched = matched_last THEN matched END, CASE WHEN fitting = fitting_last THEN fitting END,
-                 CASE WHEN serving = serving_last THEN serving END, 0) AS site
-    FROM choice
-),
 placed AS (  -- an engine that moved within the hour is one engine still
     SELECT
-        hour_no, site, model_no, engine_no, counter_no, SUM(counted) AS counted, SUM(observed_us) AS observed_us, SUM(resets) AS resets
+        place.charge_period_start, place.pool_no, place.deployment_no, place.model_no, engine_no, counter_no,
+        SUM(counted) AS counted, SUM(observed_us) AS observed_us, SUM(resets) AS resets
     FROM engine_hour
-    JOIN place USING (hour_no, engine_series_no)
-    GROUP BY hour_no, site, model_no, engine_no, counter_no
+    JOIN metering.engine_place_hourly AS place
+        ON place.charge_period_start = make_timestamp(engine_hour.hour_no * 3600000000)
+        AND place.engine_series_no = engine_hour.engine_series_no
+    GROUP BY place.charge_period_start, place.pool_no, place.deployment_no, place.model_no, engine_no, counter_no
 ),
 engine AS (
     SELECT
-        hour_no, site, model_no, engine_no, MAX(observed_us) AS observed_us, MAX(resets) AS resets,
+        charge_period_start, pool_no, deployment_no, model_no, engine_no, MAX(observed_us) AS observed_us, MAX(resets) AS resets,
         MAX(counted) FILTER (counter_no = 0) AS prompt_tokens, MAX(counted) FILTER (counter_no = 1) AS cache_read_tokens,
         MAX(counted) FILTER (counter_no = 2) AS output_tokens, MAX(counted) FILTER (counter_no = 3) AS requests,
         MAX(counted) FILTER (counter_no = 4) AS aborted_requests, MAX(counted) FILTER (counter_no = 5) AS prefill_us,
         MAX(counted) FILTER (counter_no = 6) AS decode_us, MAX(counted) FILTER (counter_no = 7) AS idle_us,
+        -- NULL where either is not told
+        CASE WHEN COUNT(*) FILTER (counter_no = 5) > 0 AND COUNT(*) FILTER (counter_no = 6) > 0
+            THEN LEAST(MAX(observed_us) FILTER (counter_no = 5), MAX(observed_us) FILTER (counter_no = 6)) END AS phase_observed_us,
         COALESCE(MAX(observed_us) FILTER (counter_no = 0), 0) <= COALESCE(MAX(observed_us) FILTER (counter_no = 1), 0)
             AS cache_split_known
     FROM placed
-    GROUP BY hour_no, site, model_no, engine_no
+    GROUP BY charge_period_start, pool_no, deployment_no, model_no, engine_no
 )
 SELECT
-    make_timestamp(hour_no * 3600000000)     AS charge_period_start,
-    (site % 4294967296)::INTEGER             AS pool_no,
-    (site // 4294967296)::INTEGER            AS deployment_no,
+    charge_period_start,
+    pool_no,
+    deployment_no,
     model_no,
     COUNT(*)                                 AS engines,
     SUM(observed_us)::BIGINT                 AS observed_us,
@@ -196,7 +140,8 @@ SELECT
     SUM(prefill_us)::BIGINT                  AS prefill_us,
     SUM(decode_us)::BIGINT                   AS decode_us,
     SUM(idle_us)::BIGINT                     AS idle_us,
+    SUM(phase_observed_us)::BIGINT           AS phase_observed_us,
     BOOL_AND(cache_split_known)              AS cache_split_known,
     SUM(resets)::BIGINT                      AS resets
 FROM engine
-GROUP BY hour_no, site, model_no
+GROUP BY charge_period_start, pool_no, deployment_no, model_no

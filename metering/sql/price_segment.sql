@@ -37,7 +37,7 @@ dated AS (  -- months and years are the whole pool's, once, however many GPUs it
     FROM held
     JOIN book.rate AS rate
         ON rate.pool_no = held.pool_no AND held.component IN ('', rate.component)
-        AND (held.evidence = '' OR rate.unit NOT IN ('month', 'year'))
+        AND (rate.unit IN ('gpu_hour', 'gpu_second') OR rate.unit IN ('month', 'year') AND held.evidence = '')
         AND rate.effective_from < held.effective_to AND rate.effective_to > held.effective_from
     JOIN exchange
         ON exchange.currency = rate.currency

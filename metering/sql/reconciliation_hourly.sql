@@ -1,11 +1,42 @@
 -- step:   metering.reconciliation_hourly
 -- grain:  charge_period_start, pool_no, deployment_no
--- reads:  metering.engine_usage_hourly, metering.placed_usage_hourly, metering.series_place, metering.observed_event,
---         raw.usage_event, raw.series, book.policy
+-- reads:  metering.engine_usage_hourly, metering.placed_usage_hourly, metering.prefill_place_hourly, metering.series_place,
+--         metering.observed_event, raw.usage_event, raw.series, book.deployment, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    tokens that engines counted and no log explains are somebody's work; a request that crosses an hour must not look lost, so
---         its output is spread over its time, and may as well have been counted as it ended, its prompt in any hour it ran in
-WITH engine AS (
+--         its output is spread over its time, and may as well have been counted as it ended, its prompt in any hour it ran in; engines that
+--         decode say nothing of prompts that others read, those that read nothing of output
+WITH role AS (  -- of several dated rows in an hour the first says it
+    SELECT hour_told.charge_period_start, deployment.deployment_no, arg_min(deployment.role, deployment.effective_from) AS role
+    FROM (
+        SELECT DISTINCT charge_period_start, deployment_no
+        FROM metering.engine_usage_hourly
+        WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
+    ) AS hour_told
+    JOIN book.deployment AS deployment
+        ON deployment.deployment_no = hour_told.deployment_no
+        AND deployment.effective_from < hour_told.charge_period_start + INTERVAL 1 HOUR
+        AND deployment.effective_to > hour_told.charge_period_start
+    GROUP BY hour_told.charge_period_start, deployment.deployment_no
+),
+counted AS (
+    SELECT
+        usage.charge_period_start, usage.pool_no, usage.deployment_no, usage.model_no, usage.engines, usage.observed_us,
+        CASE WHEN role.role = 'decode' OR (role.role = 'prefill' AND reader.prefill_deployment_no IS NULL) THEN NULL
+            ELSE usage.prompt_tokens END AS prompt_tokens,
+        CASE WHEN role.role = 'decode' OR (role.role = 'prefill' AND reader.prefill_deployment_no IS NULL) THEN NULL
+            ELSE usage.cache_read_tokens END AS cache_read_tokens,
+        CASE WHEN role.role = 'prefill' THEN NULL ELSE usage.output_tokens END AS output_tokens,
+        usage.requests, usage.aborted_requests, usage.cache_split_known
+    FROM metering.engine_usage_hourly AS usage
+    LEFT JOIN role USING (charge_period_start, deployment_no)  -- NULL: belongs to no deployment
+    LEFT JOIN (
+        SELECT DISTINCT charge_period_start, prefill_deployment_no FROM metering.prefill_place_hourly
+    ) AS reader  -- NULL: prompts stay where the rest of their requests ran
+        ON reader.charge_period_start = usage.charge_period_start AND reader.prefill_deployment_no = usage.deployment_no
+    WHERE usage.charge_period_start >= $period_start::TIMESTAMP AND usage.charge_period_start < $period_end::TIMESTAMP
+),
+engine AS (
     SELECT
         charge_period_start, pool_no, deployment_no,
         CASE WHEN MIN(model_no) = MAX(model_no) THEN MIN(model_no) ELSE 0 END AS model_no,
@@ -13,24 +44,40 @@ WITH engine AS (
         SUM(cache_read_tokens)::BIGINT AS cache_read_tokens, SUM(output_tokens)::BIGINT AS output_tokens,
         SUM(requests)::BIGINT AS requests, SUM(aborted_requests)::BIGINT AS aborted_requests,
         BOOL_AND(cache_split_known) AND COUNT(cache_read_tokens) > 0 AS cache_split_known
-    FROM metering.engine_usage_hourly
-    WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
+    FROM counted
     GROUP BY charge_period_start, pool_no, deployment_no
 ),
 logged AS (
     SELECT
-        charge_period_start, pool_no, deployment_no,
-        SUM(uncached_input_tokens + cache_read_tokens + cache_write_tokens)::BIGINT AS input_tokens,
-        SUM(cache_read_tokens)::BIGINT AS cache_read_tokens, SUM(output_tokens + reasoning_tokens)::BIGINT AS output_tokens,
-        SUM(requests)::BIGINT AS requests
-    FROM metering.placed_usage_hourly
+        charge_period_start, pool_no, deployment_no, SUM(input_tokens)::BIGINT AS input_tokens,
+        SUM(cache_read_tokens)::BIGINT AS cache_read_tokens, SUM(output_tokens)::BIGINT AS output_tokens, SUM(requests)::BIGINT AS requests
+    FROM (
+        SELECT
+            charge_period_start, pool_no, deployment_no, model_no, 0 AS input_tokens, 0 AS cache_read_tokens,
+            output_tokens + reasoning_tokens AS output_tokens, requests
+        FROM metering.placed_usage_hourly
+        UNION ALL
+        SELECT
+            charge_period_start, COALESCE(prefill.prefill_pool_no, pool_no), COALESCE(prefill.prefill_deployment_no, deployment_no),
+            model_no, uncached_input_tokens + cache_read_tokens + cache_write_tokens, cache_read_tokens, 0, 0
+        FROM metering.placed_usage_hourly
+        LEFT JOIN metering.prefill_place_hourly AS prefill
+            USING (charge_period_start, pool_no, deployment_no, model_no)  -- NULL: read where the rest ran
+    )
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP AND deployment_no > 0
     GROUP BY charge_period_start, pool_no, deployment_no
 ),
+known AS (
+    SELECT DISTINCT pool_no, deployment_no FROM engine WHERE deployment_no > 0
+    UNION
+    SELECT DISTINCT prefill.pool_no, prefill.deployment_no
+    FROM metering.prefill_place_hourly AS prefill
+    JOIN engine ON engine.charge_period_start = prefill.charge_period_start AND engine.deployment_no = prefill.prefill_deployment_no
+),
 told AS (  -- only series that ran where engines are known are worth a look at their requests
-    SELECT DISTINCT series_no, effective_from, effective_to, pool_no, deployment_no
+    SELECT DISTINCT series_no, effective_from, effective_to, pool_no, deployment_no, model_no
     FROM metering.series_place
-    JOIN (SELECT DISTINCT pool_no, deployment_no FROM engine WHERE deployment_no > 0) AS known USING (pool_no, deployment_no)
+    JOIN known USING (pool_no, deployment_no)
 ),
 crossing AS (
     SELECT
@@ -57,19 +104,36 @@ share AS (
             - output_tokens::HUGEINT * GREATEST(hour_no * 3600000000 - began_us, 0) // took_us AS output_here
     FROM crossing_hour
 ),
+ran AS (  -- output where it was made, prompts where they were read
+    SELECT
+        share.charge_period_start, told.pool_no, told.deployment_no, share.ends_here, 0 AS input_tokens, share.output_tokens,
+        share.output_here
+    FROM share
+    JOIN told
+        ON told.series_no = share.series_no
+        AND told.effective_from <= share.charge_period_start AND told.effective_to > share.charge_period_start
+    UNION ALL
+    SELECT
+        share.charge_period_start, COALESCE(prefill.prefill_pool_no, told.pool_no),
+        COALESCE(prefill.prefill_deployment_no, told.deployment_no), share.ends_here, share.input_tokens, 0, 0
+    FROM share
+    JOIN told
+        ON told.series_no = share.series_no
+        AND told.effective_from <= share.charge_period_start AND told.effective_to > share.charge_period_start
+    LEFT JOIN metering.prefill_place_hourly AS prefill  -- NULL: read where the rest ran
+        ON prefill.charge_period_start = share.charge_period_start AND prefill.pool_no = told.pool_no
+        AND prefill.deployment_no = told.deployment_no AND prefill.model_no = told.model_no
+),
 moved AS (
     SELECT
-        share.charge_period_start, told.pool_no, told.deployment_no,
+        charge_period_start, pool_no, deployment_no,
         SUM(output_here - CASE WHEN ends_here THEN output_tokens ELSE 0 END)::BIGINT AS output_tokens,
         SUM(CASE WHEN ends_here THEN output_tokens - output_here ELSE 0 END)::BIGINT AS output_tokens_begun,
         SUM(CASE WHEN ends_here THEN 0 ELSE output_here END)::BIGINT                 AS output_tokens_later,
         SUM(CASE WHEN ends_here THEN 0 ELSE input_tokens END)::BIGINT                AS input_tokens_later,
         SUM(CASE WHEN ends_here THEN input_tokens ELSE 0 END)::BIGINT                AS input_tokens_begun
-    FROM share
-    JOIN told
-        ON told.series_no = share.series_no
-        AND told.effective_from <= share.charge_period_start AND told.effective_to > share.charge_period_start
-    GROUP BY share.charge_period_start, told.pool_no, told.deployment_no
+    FROM ran
+    GROUP BY charge_period_start, pool_no, deployment_no
 ),
 doubted AS (
     SELECT

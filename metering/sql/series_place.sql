@@ -1,7 +1,7 @@
 -- step:   metering.series_place
 -- grain:  series_no, effective_from
 -- reads:  raw.usage_event, raw.series, raw.caller, book.model, book.model_alias, book.deployment, book.deployment_key,
---         book.deployment_model, metering.engine_usage_hourly
+--         metering.served_model, metering.engine_usage_hourly
 -- params: period_start, period_end
 -- why:    where usage ran depends on its series and on what is in force: settled once for each of both, not for every event
 WITH era_hour AS (  -- hours from which on other rows may be in force: the one a change falls into, and the one after
@@ -11,7 +11,7 @@ WITH era_hour AS (  -- hours from which on other rows may be in force: the one a
     FROM (
         SELECT unnest([effective_from, effective_to]) AS changed_at FROM book.deployment
         UNION ALL
-        SELECT unnest([effective_from, effective_to]) FROM book.deployment_model
+        SELECT unnest([effective_from, effective_to]) FROM metering.served_model
         UNION ALL
         SELECT unnest([effective_from, effective_to]) FROM book.model_alias
     )
@@ -52,10 +52,11 @@ resolved AS (
     JOIN raw.caller AS caller USING (caller_no)
     JOIN meaning ON meaning.said_no = series.model_no
 ),
-in_force AS (  -- in one number a deployment and its pool, of several in an hour the one that the hour begins with
+in_force AS (  -- in one number a deployment and its pool, of several in an hour the one that the hour begins with, as of roles
     SELECT
         era.era_start, key.deployment_id, deployment.*, deployment_no * 4294967296
-            + FIRST_VALUE(pool_no) OVER (PARTITION BY era_start, deployment_no ORDER BY effective_from) AS site
+            + FIRST_VALUE(pool_no) OVER (PARTITION BY era_start, deployment_no ORDER BY effective_from) AS site,
+        FIRST_VALUE(role) OVER (PARTITION BY era_start, deployment_no ORDER BY effective_from) AS role_then
     FROM era
     JOIN book.deployment AS deployment
         ON deployment.effective_from < era.era_start + INTERVAL 1 HOUR AND deployment.effective_to > era.era_start
@@ -74,11 +75,11 @@ candidate AS (  -- a pattern that is NULL asks nothing
             AND COALESCE(resolved.replica LIKE match_replica ESCAPE '\', TRUE)
             AND COALESCE(resolved.namespace LIKE match_namespace ESCAPE '\', TRUE) THEN 2 ELSE 3 END AS rung
     FROM resolved
-    JOIN book.deployment_model AS served
+    JOIN metering.served_model AS served
         ON served.model_no = resolved.model_no
         AND served.effective_from < resolved.era_start + INTERVAL 1 HOUR AND served.effective_to > resolved.era_start
     JOIN in_force ON in_force.era_start = resolved.era_start AND in_force.deployment_no = served.deployment_no
-    WHERE resolved.provider = 'self'
+    WHERE resolved.provider = 'self' AND in_force.role_then <> 'prefill'  -- which reads prompts of requests that run elsewhere
 ),
 choice AS (
     SELECT

@@ -55,6 +55,7 @@ VIOLATIONS = {
     "zstandard-door": [("ingest.collectors.files", "zstandard"), ("exporters.scrape", "zstandard")],
     "kafka-door": [("ingest.kafka.collector", "kafka"), ("apportion.service", "kafka")],
     "nvml-door": [("ingest.nvml.collector", "pynvml"), ("apportion.cli.probe", "pynvml")],
+    "scipy-door": [("metering.calibration", "scipy"), ("apportion.cli.calibrate", "scipy")],
     "genai-prices-door": [("apportion.prices.book", "genai_prices"), ("metering.meter", "genai_prices")],
     "uvicorn-door": [("apportion.service", "uvicorn"), ("exporters.scrape", "uvicorn")],
     "protobuf-door": [("ingest.formats.otlp", "google"), ("apportion.intake", "opentelemetry")],

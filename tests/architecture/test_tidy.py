@@ -22,6 +22,8 @@ HOSTS = re.compile(
         "-", ""
     )
 )
+ESTIMATES = {"metering.least_squares"}
+"""Doors to numerical libraries in packages of money: what comes out of them is stored as integers before anything is split by it."""
 VAGUE = {"util", "utils", "helper", "helpers", "manager", "managers", "base", "common", "misc", "stuff"}
 """Names that attract whatever has no place."""
 
@@ -111,10 +113,10 @@ def test_no_package_registry_is_named() -> None:
 
 @pytest.mark.parametrize("package", ["apportion.domain", "attribution", "metering"])
 def test_no_float_touches_money(package: str) -> None:
-    """Where money is computed there is no float: no conversion to one, no literal, no true division."""
+    """Where money is computed there is no float: no conversion to one, no literal, no true division, but in the doors to estimates."""
     floats = []
     for module in tree.product():
-        if module.name != package and not module.name.startswith(f"{package}."):
+        if (module.name != package and not module.name.startswith(f"{package}.")) or module.name in ESTIMATES:
             continue
         for node in ast.walk(module.tree):
             made = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float"

@@ -39,6 +39,7 @@ BENCHMARKS = (
     "prometheus",
     "samples",
     "meter",
+    "sharing",
     "scrape",
     "whole",
     "help",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,9 +18,12 @@ from tests.e2e.fleets import Document, toml
 from tests.e2e.traces import Trace
 from tests.frozen import FrozenClock
 from tests.oracle import Charges, Key, Measure
+from tests.oracle_commitments import Amounts, Charge, Rows
 from tests.oracle_engines import Growth, Place
-from tests.oracle_fleet import HOUR_US, hour_of, micros
+from tests.oracle_fleet import KINDS
 from tests.oracle_month import Line, Lines, Move, Moves, Payer
+from tests.oracle_phases import Coefficient, Shares
+from tests.oracle_units import HOUR_US, hour_of, micros
 
 HOUR_CHARGES = """
 SELECT charge.charge_period_start, pool_id, deployment_id, charge.provider, model_id, caller.caller, charge.tier, cost_kind, cause,
@@ -38,6 +42,20 @@ ENGINE_HOURS = """
 SELECT charge_period_start, deployment_id, model_id, engines, observed_us, cache_split_known, resets, prompt_tokens,
     cache_read_tokens, output_tokens, requests, aborted_requests, prefill_us, decode_us, idle_us
 FROM metering.engine_usage_hourly JOIN book.deployment_key USING (deployment_no) JOIN book.model USING (model_no)
+"""
+ORIGIN_CHARGES = """
+SELECT charge_period_start, pool_id, component, evidence, currency, cause, effective_cost_nano, billed_cost_nano, list_cost_nano,
+    contracted_cost_nano, cost_in_currency_nano
+FROM metering.origin_charge_hourly JOIN book.pool_key USING (pool_no) WHERE pool_no <> 0
+"""
+COEFFICIENTS = """
+SELECT deployment_id, model_id, method, effective_from, effective_to, uncached_input_ps, cache_read_ps, cache_write_ps, output_ps,
+    reasoning_ps, context_as, failure
+FROM metering.phase_coefficient JOIN book.deployment_key USING (deployment_no) JOIN book.model USING (model_no)
+"""
+PHASES = """
+SELECT charge_period_start, deployment_id, phase_method, prefill_share::VARCHAR, decode_share::VARCHAR
+FROM metering.phase_method_hourly JOIN book.deployment_key USING (deployment_no)
 """
 SETTLEMENT = """
 SELECT charge_period_start, team, pool_id, cost_kind, shared_cost_id, effective_cost_nano
@@ -116,6 +134,41 @@ def hour_charges(session: Session) -> Charges:
     found = {Key(micros(row[0]), *row[1:10]): Measure(*row[10:]) for row in rows}
     assert len(found) == len(rows)
     return found
+
+
+def origin_charges(session: Session) -> dict[int, Rows]:
+    """Rows of metering.origin_charge_hourly of pools that say anything, by hour."""
+    found: dict[int, Rows] = defaultdict(dict)
+    for row in session.rows(ORIGIN_CHARGES):
+        if any(row[6:]):
+            assert Charge(*row[1:6]) not in found[micros(row[0])]
+            found[micros(row[0])][Charge(*row[1:6])] = Amounts(*row[6:])
+    return dict(found)
+
+
+def coefficients(session: Session) -> list[Coefficient]:
+    """Every row of metering.phase_coefficient but throughputs, which the oracle knows by itself."""
+    return [
+        Coefficient(
+            deployment=row[0],
+            model=row[1],
+            method=row[2],
+            during=(micros(row[3]), micros(row[4])),
+            kinds=tuple(zip(KINDS, row[5:10], strict=True)),
+            context_as=row[10],
+            failure=row[11],
+        )
+        for row in session.rows(COEFFICIENTS)
+        if not row[2].startswith("throughput")
+    ]
+
+
+def phases(session: Session) -> dict[tuple[int, str, str], Shares | None]:
+    """Every row of metering.phase_method_hourly; None where the method failed."""
+    return {
+        (micros(row[0]), row[1], row[2]): None if row[3] is None else Shares(int(row[3]), int(row[4]))
+        for row in session.rows(PHASES)
+    }
 
 
 def month_lines(session: Session) -> Lines:

@@ -54,7 +54,7 @@ def shuffled(trace: Trace, seed: int) -> Trace:
     )
 
 
-def _instant(random: Random, start: datetime = START, end: datetime = END) -> datetime:
+def moment(random: Random, start: datetime = START, end: datetime = END) -> datetime:
     """Any microsecond of a range, and whole hours and their last microseconds more often than by chance."""
     found = start + timedelta(microseconds=random.randrange((end - start) // timedelta(microseconds=1)))
     if random.random() < 0.2:
@@ -63,9 +63,9 @@ def _instant(random: Random, start: datetime = START, end: datetime = END) -> da
     return found
 
 
-def _cut(random: Random, start: datetime, end: datetime, parts: int) -> list[Document]:
+def cut(random: Random, start: datetime, end: datetime, parts: int) -> list[Document]:
     """A range as that many ranges that follow one another."""
-    cuts = sorted({_instant(random, start, end) for _ in range(parts - 1)} - {start})
+    cuts = sorted({moment(random, start, end) for _ in range(parts - 1)} - {start})
     edges = [start, *cuts, end]
     return [{"effective_from": a, "effective_to": b} for a, b in pairwise(edges)]
 
@@ -75,17 +75,17 @@ def _document(random: Random) -> Document:
     rates: list[Document] = []
     deployments: list[Document] = []
     for name in ("alpha", "beta", "ωmega")[: random.randint(1, 3)]:
-        start, end = sorted((_instant(random), _instant(random)))
+        start, end = sorted((moment(random), moment(random)))
         start, end = (START, END) if random.random() < 0.5 or start == end else (start, end)
         sizes = [
             {**dates, "id": name, "gpu": "H100_SXM", "gpus": random.randint(2, 6)}
-            for dates in _cut(random, start, end, random.randint(1, 3))
+            for dates in cut(random, start, end, random.randint(1, 3))
         ]
         pools += sizes
         rates += [
             {**dates, "pool": name, "component": component, "per_gpu_hour": _amount(random)}
             for component in ("accelerator", "energy")[: random.randint(1, 2)]
-            for dates in _cut(random, start, end, random.randint(1, 3))
+            for dates in cut(random, start, end, random.randint(1, 3))
         ]
         free = min(size["gpus"] for size in sizes)
         for number in range(random.randint(0, 2)):
@@ -97,14 +97,14 @@ def _document(random: Random) -> Document:
             "id": f"shared-{policy}",
             "per_month": _amount(random, 10**6),
             "policy": policy,
-            "effective_from": _instant(random),
+            "effective_from": moment(random),
             **({"shares": {"ads": "33.3", "nobody-else": "0.000000001", "zoo": "1"}} if policy == "fixed" else {}),
         }
         for policy in ("proportional", "even", "fixed")
         if random.random() < 0.6
     ]
     entitlements = [
-        {"pool": pool["id"], "team": random.choice(TEAMS), "gpus": 1, "effective_from": _instant(random)}
+        {"pool": pool["id"], "team": random.choice(TEAMS), "gpus": 1, "effective_from": moment(random)}
         for pool in {pool["id"]: pool for pool in pools}.values()
         if random.random() < 0.7
     ]
@@ -118,7 +118,7 @@ def _document(random: Random) -> Document:
         "entitlements": entitlements,
         "directory": _directory(random),
         "model_aliases": [
-            {"alias": alias, "model": random.choice(MODELS), "effective_from": random.choice([START, _instant(random)])}
+            {"alias": alias, "model": random.choice(MODELS), "effective_from": random.choice([START, moment(random)])}
             for alias in ALIASES
         ],
     }
@@ -141,7 +141,7 @@ def _rows_of_deployment(
             **owner,
             **({"utilization": random.choice(["active", "capacity", "allocation"])} if random.random() < 0.5 else {}),
         }
-        for dates in _cut(random, start, end, random.randint(1, 3))
+        for dates in cut(random, start, end, random.randint(1, 3))
     ]
     return rows[random.randrange(len(rows)) :] if random.random() < 0.3 else rows
 
@@ -171,10 +171,10 @@ def _directory(random: Random) -> Document:
             "team": "ads",
             "team_name": "Ads",
             "cost_center": "C-1",
-            "effective_to": _instant(random),
+            "effective_to": moment(random),
         },
         {"principal": "key-1?", "namespace": "a*", "team": "zoo", "project": "p"},
-        {"tag": {"env": "prod"}, "team": "search", "cost_center": "C-2", "effective_from": _instant(random)},
+        {"tag": {"env": "prod"}, "team": "search", "cost_center": "C-2", "effective_from": moment(random)},
         {"tag": "team"},
         {"source": "gate*", "principal": "key-2", "team": "ads", "cost_center": "C-3"},
     ]
@@ -197,7 +197,7 @@ def _event(random: Random, number: int, deployments: list[str]) -> Event:
     event: Event = {
         "event_id": f"e{number}",
         "source": random.choice(["gateway", "vllm", "otel"]),
-        "occurred_at": _instant(random).isoformat(),
+        "occurred_at": moment(random).isoformat(),
         "model": random.choice([*MODELS, *MODELS, *ALIASES, "unknown"]),
         "principal": random.choice(["key-1", "key-12", "key-2", "ключ", ""]),
     }

@@ -13,9 +13,10 @@ import pytest
 
 from tests import oracle
 from tests.e2e import fleets, traces
-from tests.oracle_fleet import HOUR_US, fleet, hour_of, micros
+from tests.oracle_fleet import fleet
 from tests.oracle_month import Lines, attributed, settled
 from tests.oracle_statement import statement, unit_costs
+from tests.oracle_units import HOUR_US, hour_of, micros
 from tests.oracle_usage import activity
 
 pytestmark = pytest.mark.traces

@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tests.oracle import split
+from tests.oracle_units import split
 from tests.shared_data import shared
 
 Event = dict[str, Any]

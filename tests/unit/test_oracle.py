@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import oracle
-from tests.oracle_fleet import HOUR_US, fleet, micros
+from tests.oracle_fleet import fleet
+from tests.oracle_units import HOUR_US, micros, split
 from tests.oracle_usage import Activity, activity, caller
 from tests.shared_data import reference_arithmetic
 
@@ -112,7 +113,7 @@ def test_split_is_the_references(reference: ModuleType, total: int, weights: dic
     """Shares agree for every total and weights, the reference being written for totals from zero on."""
     expected = reference.split(abs(total), weights)
 
-    assert oracle.split(total, weights) == {part: share if total > 0 else -share for part, share in expected.items()}
+    assert split(total, weights) == {part: share if total > 0 else -share for part, share in expected.items()}
 
 
 @given(

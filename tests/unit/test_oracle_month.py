@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracle
-from tests.oracle_fleet import HOUR_US, Fleet, fleet, micros
+from tests.oracle_fleet import Fleet, fleet
 from tests.oracle_month import Line, Lines, Move, Moves, Payer, attributed, settled
 from tests.oracle_statement import statement, unit_costs
+from tests.oracle_units import HOUR_US, micros
 from tests.shared_data import reference_arithmetic
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -174,7 +175,7 @@ def test_settled_idle_is_the_references(
         {team: cost for team, (cost, _) in work.items()},
         {team: tokens for team, (_, tokens) in work.items()},
         policy,
-        6 * NANO,
+        idle + sum(cost for cost, _ in work.values()),
         {team: (gpus * HOUR_US, 2 * HOUR_US) for team, gpus in reserved.items()},
     )
 

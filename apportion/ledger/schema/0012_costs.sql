@@ -100,14 +100,15 @@ COMMENT ON COLUMN book.asset.life_to IS 'end of the life that began with effecti
 
 CREATE TABLE book.credit (
     credit_id       VARCHAR NOT NULL,
-    credit_order    INTEGER NOT NULL,
+    round_no        INTEGER NOT NULL,
     pool_no         INTEGER NOT NULL,
     pool_order      INTEGER NOT NULL,
     amount_nano     BIGINT NOT NULL,
     effective_from  TIMESTAMP NOT NULL,
     effective_to    TIMESTAMP NOT NULL
 );
-COMMENT ON TABLE book.credit IS 'free credits: one row for each pool that one may pay for, in the order written';
+COMMENT ON TABLE book.credit IS 'free credits: one row for each pool that one may pay for';
+COMMENT ON COLUMN book.credit.round_no IS 'credits of one round share no pool; rounds pay one after another, in the order written';
 COMMENT ON COLUMN book.credit.amount_nano IS 'of the whole credit, 1e-9 of the billing currency';
 
 CREATE TABLE book.history (

@@ -117,7 +117,9 @@ class Books:
         """A new version of the policy."""
         version = self.session.value("SELECT coalesce(max(policy_version), 0) + 1 FROM book.policy")
         self.session.do(
-            "INSERT INTO book.policy VALUES ($version, 'weights', $idle, $over, 900000, 120000000, 10, 10, 1, 10, 60, 60, '', $now, 10000, '[]')",
+            "INSERT INTO book.policy (policy_version, phase_split, idle, over, min_coverage_ppm, sample_hold_us, weight_scale, "
+            "uncached_input_weight, cache_read_weight, cache_write_weight, output_weight, reasoning_weight, digest, known_from, "
+            "unlogged_tolerance_ppm, observers) VALUES ($version, 'weights', $idle, $over, 900000, 120000000, 10, 10, 1, 10, 60, 60, '', $now, 10000, '[]')",
             {"version": version, "idle": idle, "over": over, "now": self.clock.now()},
         )
 

@@ -40,7 +40,7 @@ def stepped(ledger: Ledger, clock: FrozenClock) -> Callable[..., Rows]:
                 session,
                 wanted,
                 Period(moment(start), moment(end)),
-                {"policy_version": 1, "sample_hold_us": facts.hold},
+                {"policy_version": 1, "sample_hold_us": facts.hold, "with_context": True},
                 clock,
             )
         return ledger.session().rows(query)

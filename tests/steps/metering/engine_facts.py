@@ -26,6 +26,7 @@ class Count:
     prefill_us: int | None = None
     decode_us: int | None = None
     idle_us: int | None = None
+    running: int | None = None
     cluster: str = ""
     node: str = ""
     deployment: str = ""
@@ -52,7 +53,9 @@ def tables(
         series_no = series.setdefault(where, len(series) + 1)
         started = None if c.started is None else moment(c.started)
         counters = [getattr(c, name) for name in COUNTERS]
-        samples.append([moment(c.at), engine_no[c.who], series_no, started, *counters, *[None] * 5, 1])
+        samples.append(
+            [moment(c.at), engine_no[c.who], series_no, started, *counters, None, None, c.running, None, None, 1]
+        )
     return {
         "raw.engine": [[number, name, "", model_no[model]] for (name, model), number in engine_no.items()],
         "raw.engine_series": [[number, *where] for where, number in series.items()],

@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apportion.ledger.connection import Session
+from tests.steps.metering import weight_facts
 from tests.steps.metering.engine_facts import Count, tables
+from tests.steps.metering.weight_facts import Down, Weighed
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR = 3_600_000_000
@@ -66,6 +68,23 @@ class Deployment(Dated):
     utilization: str = "active"
     capacity: int | None = None
     match: tuple[tuple[str, str], ...] = ()
+    role: str = "both"
+    phase_split: str = "weights"
+    throughput: tuple[int | None, int | None, int | None] = (None, None, None)
+    capacity_source: str = "declared"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coefficient(Dated):
+    """GPU time per token of a method: `ps` is uncached input, cache read, cache write, output, reasoning."""
+
+    deployment: str = "d"
+    model: str = ""
+    method: str = "regression/1"
+    ps: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    context_as: int = 0
+    confidence: str = "calibrated"
+    failure: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +143,20 @@ class Sample:
     node: str = ""
     namespace: str = ""
     pod: str = ""
+    mig: str = ""
+    product: str = "H100"
+    power: int | None = None
+    energy: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergyRate(Dated):
+    """A price of electricity; `pue` in parts per million."""
+
+    pool: str = "p"
+    nano: int = 100_000_000
+    pue: int = 1_000_000
+    watts: int = 700
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,11 +166,13 @@ class Facts:
     pools: tuple[Pool, ...] = ()
     deployments: tuple[Deployment, ...] = ()
     rates: tuple[Rate, ...] = ()
+    energy_rates: tuple[EnergyRate, ...] = ()
     shared: tuple[Shared, ...] = ()
     aliases: tuple[Alias, ...] = ()
     events: tuple[Event, ...] = ()
     samples: tuple[Sample, ...] = ()
     counts: tuple[Count, ...] = ()
+    coefficients: tuple[Coefficient, ...] = ()
     weights: dict[str, int] = field(
         default_factory=lambda: {
             "uncached_input": 10,
@@ -148,6 +183,8 @@ class Facts:
         }
     )
     weight_scale: int = 10
+    weighed: Weighed = field(default_factory=Weighed)
+    downs: tuple[Down, ...] = ()
     hold: int = 120_000_000
     min_coverage_ppm: int = 900_000
     tolerance_ppm: int = 10_000
@@ -156,14 +193,19 @@ class Facts:
 EMPTIED = (
     "raw.usage_event", "raw.series", "raw.source", "raw.gpu_sample", "raw.gpu_series", "raw.gpu_device", "raw.dirty_hour",
     "raw.engine", "raw.engine_series", "raw.engine_sample", "metering.engine_usage_hourly", "metering.reconciliation_hourly",
-    "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.fx", "book.discount",
+    "book.pool", "book.deployment", "book.deployment_model", "book.model_alias", "book.rate", "book.energy_rate", "book.fx", "book.discount",
     "book.commitment", "book.coverage", "book.savings", "book.asset", "book.credit", "book.shared_cost", "book.policy",
     "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.series_place", "metering.placed_usage_hourly",
     "metering.observed_event", "metering.observed_usage_hourly", "metering.external_usage_hourly", "book.price",
+    "metering.pool_energy_hourly", "metering.energy_charge_hourly",
+    "metering.inventory_hourly",
     "metering.price_segment", "metering.card_charge_hourly", "metering.commitment_hourly", "metering.asset_hourly",
     "metering.credit_pool_hourly", "metering.credit_hourly",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",
+    "metering.model_usage_hourly", "metering.phase_method_hourly", "metering.phase_coefficient",
     "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
+    "book.model_weight", "book.model_adapter", "book.downtime", "metering.engine_place_hourly", "metering.engine_state_hourly",
+    "metering.prefill_place_hourly", "metering.downtime_hourly", "metering.idle_hourly",
 )  # fmt: skip
 
 
@@ -172,28 +214,50 @@ def load(session: Session, facts: Facts) -> None:
     for table in EMPTIED:
         session.do(f"DELETE FROM {table}")
     models = [d for deployment in facts.deployments for d in deployment.models] + [e.model for e in facts.events]
-    models += [c.model for c in facts.counts]
+    models += [c.model for c in facts.counts] + [*facts.weighed.models] + [base for base, _ in facts.weighed.adapters]
     models += [name for alias in facts.aliases for name in (alias.alias, alias.model)]
     model_no = _dictionary(session, "book.model", models)
     pool_no = _dictionary(
         session,
         "book.pool_key",
-        [p.id for p in facts.pools] + [part.pool for part in (*facts.rates, *facts.deployments)],
+        [p.id for p in facts.pools] + [part.pool for part in (*facts.rates, *facts.energy_rates, *facts.deployments)],
     )
     deployment_no = _dictionary(session, "book.deployment_key", [d.id for d in facts.deployments])
     _insert(session, "book.pool", [[pool_no[p.id], "H100", p.gpus, *_dates(p)] for p in facts.pools])
     for d in facts.deployments:
         match = dict(d.match)
         patterns = [match.get(name) for name in ("cluster", "replica", "namespace", "node", "gpu_uuid", "pod")]
-        row = [deployment_no[d.id], pool_no[d.pool], d.gpus, d.utilization, d.capacity, "", "caller", "both", *patterns]
-        _insert(session, "book.deployment", [[*row, *_dates(d)]])
+        row = [deployment_no[d.id], pool_no[d.pool], d.gpus, d.utilization, d.capacity, "", "caller", d.role, *patterns]
+        speed = [d.phase_split, *d.throughput, d.capacity_source]
+        _insert(session, "book.deployment", [[*row, *_dates(d), *speed]])
         _insert(
             session, "book.deployment_model", [[deployment_no[d.id], model_no[model], *_dates(d)] for model in d.models]
         )
     _insert(
         session,
+        "metering.phase_coefficient",
+        [
+            [
+                deployment_no[c.deployment],
+                model_no[c.model],
+                c.method,
+                *_dates(c),
+                *c.ps,
+                c.context_as,
+                c.confidence,
+                "{}",
+                c.failure,
+            ]
+            for c in facts.coefficients
+        ],
+    )
+    _insert(
+        session,
         "book.rate (pool_no, component, price_nano, list_nano, effective_from, effective_to)",
         [[pool_no[r.pool], r.component, r.nano, r.nano, *_dates(r)] for r in facts.rates],
+    )
+    _insert(
+        session, "book.energy_rate", [[pool_no[r.pool], r.nano, r.pue, r.watts, *_dates(r)] for r in facts.energy_rates]
     )
     _insert(session, "book.shared_cost", [[s.id, s.nano, "proportional", *_dates(s)] for s in facts.shared])
     _insert(session, "book.model_alias", [[a.alias, model_no[a.model], *_dates(a)] for a in facts.aliases])
@@ -201,10 +265,25 @@ def load(session: Session, facts: Facts) -> None:
     _insert(
         session,
         "book.policy",
-        [[*policy, *(facts.weights[kind] for kind in KINDS), "", moment(0), facts.tolerance_ppm, "[]"]],
+        [
+            [
+                *policy,
+                *(facts.weights[kind] for kind in KINDS),
+                "",
+                moment(0),
+                facts.tolerance_ppm,
+                "[]",
+                facts.weighed.context,
+                facts.weighed.tiers_text,
+            ]
+        ],
     )
     land(session, facts.events, model_no)
     sample(session, facts.samples)
+    always = [moment(0), moment(FOREVER)]
+    given = weight_facts.tables(facts.weighed, facts.downs, (model_no, deployment_no), always, moment)
+    for table, rows in given.items():
+        _insert(session, table, rows)
     for table, rows in tables(facts.counts, model_no, moment).items():
         _insert(session, table, rows)
     _mark(session, (c.at for c in facts.counts))
@@ -243,15 +322,16 @@ def land(session: Session, events: Iterable[Event], model_no: dict[str, int]) ->
 def sample(session: Session, samples: Iterable[Sample]) -> None:
     """Write GPU samples as ingest would."""
     samples = list(samples)
-    device_no = {gpu: number for number, gpu in enumerate(sorted({s.gpu for s in samples}), 1)}
+    device_no = {device: number for number, device in enumerate(sorted({(s.gpu, s.mig) for s in samples}), 1)}
     series: dict[tuple[Any, ...], int] = {}
     rows = []
     for s in samples:
         series_no = series.setdefault(
-            (device_no[s.gpu], "H100", s.cluster, s.node, s.deployment, s.namespace, s.pod), len(series) + 1
+            (device_no[s.gpu, s.mig], s.product, s.cluster, s.node, s.deployment, s.namespace, s.pod), len(series) + 1
         )
-        rows.append([moment(s.at), device_no[s.gpu], series_no, s.ppm, *[None] * 6, 1])
-    _insert(session, "raw.gpu_device", [[number, gpu, ""] for gpu, number in device_no.items()])
+        readings = [s.ppm, *[None] * 4, s.power, s.energy]
+        rows.append([moment(s.at), device_no[s.gpu, s.mig], series_no, *readings, 1])
+    _insert(session, "raw.gpu_device", [[number, *device] for device, number in device_no.items()])
     _insert(session, "raw.gpu_series", [[series_no, *key, ""] for key, series_no in series.items()])
     _insert(session, "raw.gpu_sample", rows)
     _mark(session, (s.at for s in samples))

@@ -33,7 +33,7 @@ def charges(facts: Facts, hours: Iterable[int]) -> Charges:
     found: Charges = {}
     for hour in hours:
         used = usage(facts, hour)
-        for provider, who, kind, tokens in used.pop("", []):
+        for provider, who, kind, tokens, _ in used.pop("", []):
             reason = ("workload", "unplaced") if provider == "self" else ("external", "no_price")
             found[hour, "", "", provider, *who, *reason, kind] = (tokens, None)
         for s in facts.shared:
@@ -89,21 +89,52 @@ def monthly(nano: int, hour: int) -> int:
     return nano // hours + (before < nano % hours)
 
 
-def usage(facts: Facts, hour: int) -> dict[str, list[tuple[str, tuple[str, str, str], str, int]]]:
-    """Tokens of an hour by deployment: (provider, (model, caller, tier), kind, tokens), zeros left out."""
-    added: dict[tuple[str, str, tuple[str, str, str], str], int] = defaultdict(int)
+def usage(facts: Facts, hour: int) -> dict[str, list[tuple[str, tuple[str, str, str], str, int, int]]]:
+    """Tokens of an hour by deployment: (provider, (model, caller, tier), kind, tokens, their weight), zeros left out."""
+    added: dict[tuple[str, str, tuple[str, str, str], str], list[int]] = defaultdict(lambda: [0, 0])
     for e in facts.events:
         if hour <= e.at < hour + HOUR:
             model = next((a.model for a in facts.aliases if a.alias == e.model and a.start <= hour < a.end), e.model)
+            ran = place(facts, e, model, hour)
             for kind, tokens in e.tokens:
-                added[
-                    place(facts, e, model, hour), e.provider, (model, caller(e.principal, e.namespace), e.tier), kind
-                ] += tokens
-    found: dict[str, list[tuple[str, tuple[str, str, str], str, int]]] = defaultdict(list)
-    for (name, provider, who, kind), tokens in added.items():
+                there = reader(facts, ran, model, hour) if kind in PREFILL else ran
+                sums = added[there, e.provider, (model, caller(e.principal, e.namespace), e.tier), kind]
+                sums[0] += tokens
+                sums[1] += weight(facts, e, model, kind)
+    found: dict[str, list[tuple[str, tuple[str, str, str], str, int, int]]] = defaultdict(list)
+    for (name, provider, who, kind), (tokens, weighs) in added.items():
         if tokens:
-            found[name].append((provider, who, kind, tokens))
+            found[name].append((provider, who, kind, tokens, weighs))
     return found
+
+
+def weight(facts: Facts, event: Event, model: str, kind: str) -> int:
+    """What the tokens of a kind of an event weigh."""
+    counts, most = dict(event.tokens), 2**31 - 1
+    context = sum(counts.get(k, 0) for k in PREFILL) + sum(counts.get(k, 0) for k in DECODE) // 2
+    length = min(counts[kind], most) * min(context, most) if kind in DECODE else 0
+    return (counts[kind] * facts.weights[kind] + length * facts.weighed.context) * facts.weighed.factor(
+        model, event.tier
+    )
+
+
+def role(facts: Facts, name: str, hour: int) -> str:
+    """What a deployment does, as the hour finds it."""
+    return min((d for d in facts.deployments if d.id == name and overlap(d, hour)), key=lambda d: d.start).role
+
+
+def serves(facts: Facts, deployment: Deployment, model: str) -> bool:
+    """Whether a deployment serves a model, or the model that this is an adapter of."""
+    return bool({model, *facts.weighed.base(model)} & {*deployment.models})
+
+
+def reader(facts: Facts, ran: str, model: str, hour: int) -> str:
+    """The deployment that read the prompt of a request that ran on another."""
+    if not ran or role(facts, ran, hour) != "decode":
+        return ran
+    there = {d.id for d in facts.deployments if overlap(d, hour) and serves(facts, d, model)}
+    readers = {name for name in there if role(facts, name, hour) == "prefill"}
+    return readers.pop() if len(readers) == 1 else ran
 
 
 def place(facts: Facts, event: Event, model: str, hour: int) -> str:
@@ -111,7 +142,7 @@ def place(facts: Facts, event: Event, model: str, hour: int) -> str:
     there = [d for d in facts.deployments if overlap(d, hour)] if event.provider == "self" else []
     if event.deployment in {d.id for d in there}:
         return event.deployment
-    serving = [d for d in there if model in d.models]
+    serving = [d for d in there if serves(facts, d, model) and d.role != "prefill"]
     matched = {d.id for d in serving if fits(d, event, ("cluster", "replica", "namespace"))}
     for able in (matched, {d.id for d in serving}):
         if len(able) == 1:
@@ -144,23 +175,53 @@ def activity(facts: Facts, parts: list[Deployment], hour: int) -> tuple[int, int
     return observed, busy
 
 
+def downtime(facts: Facts, parts: list[Deployment], hour: int) -> dict[str, int]:
+    """GPU-microseconds of a deployment's hour that could not serve, by cause."""
+    found: dict[str, int] = defaultdict(int)
+    for d in parts:
+        for down in facts.downs:
+            if down.deployment == d.id:
+                found[down.cause] += down.gpus * overlap(d, hour, Dated(start=down.start, end=down.end))
+    return found
+
+
+def engine_states(facts: Facts, name: str, hour: int) -> dict[str, int]:
+    """Engine-microseconds of an hour without requests and with some, of engines that name their deployment."""
+    found = {"below_saturation": 0, "no_requests": 0}
+    for c in facts.counts:
+        if c.deployment == name and c.running is not None:
+            later = min((o.at for o in facts.counts if o.who == c.who and o.at > c.at), default=c.at + facts.hold)
+            held = Dated(start=c.at, end=min(later, c.at + facts.hold))
+            found["below_saturation" if c.running else "no_requests"] += overlap(held, hour)
+    return found
+
+
 def _deployment(
     found: Charges, facts: Facts, hour: int, parts: list[Deployment], cost: int, paid: int, used: list[Any]
 ) -> None:
-    weighed = {(*who, kind): facts.weights[kind] * tokens for _, who, kind, tokens in used}
+    weighed = {(*who, kind): weighs for _, who, kind, _, weighs in used}
     place, first = (parts[0].pool, parts[0].id, "self"), min(parts, key=lambda d: d.start)
+    gone = 0
+    for name, down in sorted(downtime(facts, parts, hour).items()):
+        _system(found, hour, place, ("idle", name), cost * (gone + down) // paid - cost * gone // paid)
+        gone += down
+    cost, paid = cost - cost * gone // paid, paid - gone
     measured, cause = cost, "inactive"
     if first.utilization == "active":
         observed, busy = activity(facts, parts, hour)
-        measured = cost * min(observed, paid) // paid
+        measured = cost * min(observed, paid) // paid if paid else 0
         workload = measured * busy // (observed * 10**6) if observed else 0
     elif first.utilization == "capacity":
-        able = sum((d.capacity or 0) * d.gpus * overlap(d, hour) for d in parts) * facts.weight_scale
-        workload = cost * min(sum(weighed.values()) * HOUR, able) // able
+        able = sum((d.capacity or 0) * d.gpus * overlap(d, hour) for d in parts)
+        able -= sum((d.capacity or 0) * sum(downtime(facts, [d], hour).values()) for d in parts)
+        able *= facts.weight_scale
+        workload = cost * min(sum(weighed.values()) * HOUR, able) // able if able else 0
         cause = "below_capacity" if any(weighed.values()) else "no_requests"
     else:
         workload, cause = cost if used else 0, "no_requests"
-    _system(found, hour, place, ("idle", cause), measured - workload)
+    states = engine_states(facts, first.id, hour) if first.utilization == "active" else {}
+    for name, nano in (split(measured - workload, states) or {cause: measured - workload}).items():
+        _system(found, hour, place, ("idle", name), nano)
     _system(found, hour, place, ("unmeasured", ""), cost - measured)
     decode = {key: w for key, w in weighed.items() if key[3] in DECODE}
     prefill = {key: w for key, w in weighed.items() if key[3] in PREFILL}
@@ -168,7 +229,7 @@ def _deployment(
     if not phases:
         _system(found, hour, place, ("workload", "busy_no_tokens"), workload)
     shares = split(phases.get("decode", 0), decode) | split(phases.get("prefill", 0), prefill)
-    for _, who, kind, tokens in used:
+    for _, who, kind, tokens, _ in used:
         found[hour, *place, *who, "workload", "", kind] = (tokens, shares.get((*who, kind), 0))
 
 

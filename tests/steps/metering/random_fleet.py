@@ -6,7 +6,9 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+from tests.steps.metering.engine_facts import Count
 from tests.steps.metering.facts import HOUR, KINDS, Alias, Deployment, Event, Facts, Pool, Rate, Sample, Shared, at
+from tests.steps.metering.weight_facts import Down, Weighed
 
 START = at("2026-10-31 22:00")
 END = START + 4 * HOUR
@@ -29,6 +31,7 @@ def fleet(seed: int) -> Facts:
                 "utilization": r.choice(["active", "active", "capacity", "allocation"]),
                 "capacity": r.randint(1, 10 ** r.randint(1, 8)),
             }
+            kept |= {"role": r.choice(["both", "both", "prefill", "decode"])}
             kept |= {"models": r.choice([("m",), ("m",), ("n",), ("m", "n"), ()]), "match": r.choice(MATCHES)}
             deployments += [
                 Deployment(id=f"{pool}-{name}", pool=pool, gpus=r.randint(1, 2), **kept, **dates)
@@ -49,8 +52,40 @@ def fleet(seed: int) -> Facts:
         events=tuple(_event(r, ids) for _ in range(r.randrange(25))),
         samples=tuple(_samples(r, ids)),
         weights={kind: r.choice([0, r.randint(1, 6 * scale), r.randint(1, 6 * scale)]) for kind in KINDS},
+        weighed=_weighed(r), downs=tuple(_downs(r, deployments)), counts=tuple(_gauges(r, deployments)),
         weight_scale=scale, hold=r.choice([1, 30_000_000, 120_000_000, 1_800_000_000, HOUR]), min_coverage_ppm=r.randint(0, 10**6),
     )  # fmt: skip
+
+
+def _weighed(r: Random) -> Weighed:
+    """Half of all fleets weigh nothing but kinds."""
+    return Weighed(
+        models=r.choice([{}, {"": 4, "m": 1, "other": 0}, {"": 1_000_000, "n": 333_333}]),
+        tiers=r.choice([{}, {"": 2, "batch": 1}]),
+        context=r.choice([0, 0, 1, 10_000]),
+        adapters=r.choice([(), (("m", "oth%"),)]),
+    )
+
+
+def _downs(r: Random, deployments: list[Deployment]) -> list[Down]:
+    """Never more of a deployment than it holds: one GPU for one cause after another."""
+    found = []
+    for name in sorted({d.id for d in deployments}):
+        for dates, cause in zip(_pieces(r, 3), r.sample(["loading", "draining", "lost"], 3), strict=False):
+            if r.random() < 0.2:
+                found.append(Down(deployment=name, cause=cause, **dates))
+    return found
+
+
+def _gauges(r: Random, deployments: list[Deployment]) -> list[Count]:
+    """Running requests of an engine of some deployments, each named at times when it is in force."""
+    return [
+        Count(at=now, engine=d.id, deployment=d.id, running=r.choice([None, 0, 0, 1, 7]))
+        for d in deployments
+        if r.random() < 0.4
+        for now in sorted({_instant(r) for _ in range(r.randrange(6))})
+        if d.start <= now < d.end
+    ]
 
 
 def _pieces(r: Random, most: int) -> list[dict[str, int]]:

@@ -76,6 +76,16 @@ PLACED = "cost_kind = 'workload' AND cause = ''"
             f"UPDATE metering.charge_hourly SET token_kind = 'reasoning' WHERE token_kind = 'output' AND {PLACED}",
         ),
         ("every_token_is_on_a_line", "DELETE FROM metering.charge_hourly WHERE cause = 'unlogged'"),
+        ("idle_has_its_causes", "UPDATE metering.idle_hourly SET idle_nano = idle_nano + 1 WHERE cause = 'inactive'"),
+        ("idle_has_its_causes", "DELETE FROM metering.idle_hourly WHERE cause = 'unscheduled'"),
+        (
+            "idle_has_its_causes",
+            (
+                "UPDATE metering.idle_hourly SET idle_nano = -1 WHERE cause = 'inactive'; "
+                "INSERT INTO metering.idle_hourly SELECT charge_period_start, pool_no, deployment_no, 'lost', idle_nano + 1 "
+                "FROM metering.deployment_hourly WHERE deployment_no > 0"
+            ),
+        ),
         ("unlogged_tokens_are_nobodys", "DELETE FROM metering.charge_hourly WHERE cause = 'unlogged'"),
         (
             "unlogged_tokens_are_nobodys",

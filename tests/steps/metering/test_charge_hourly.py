@@ -78,6 +78,21 @@ def test_the_worked_example(metered) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("source", "sure"), [("declared", "assumed"), ("load_tested", "measured"), ("learned", "calibrated")]
+)
+def test_idle_below_a_capacity_is_as_sure_as_the_capacity(metered, source: str, sure: str) -> None:
+    """What a deployment could have done is assumed, measured or calibrated, as the figure behind it is."""
+    deployments = tuple(
+        replace(d, utilization="capacity", capacity=10**9, capacity_source=source) for d in WORKED_EXAMPLE.deployments
+    )
+    session = metered(replace(WORKED_EXAMPLE, deployments=deployments), NOON, NOON + HOUR)
+
+    assert session.rows(
+        "SELECT DISTINCT allocation_method, confidence::VARCHAR FROM metering.charge_hourly WHERE cost_kind = 'idle'"
+    ) == [("capacity/1", sure)]
+
+
 def test_the_pencil_agrees_with_the_worked_example(metered) -> None:
     """So that it can be trusted with other fleets."""
     assert pencil.charges(WORKED_EXAMPLE, [NOON]) == charges(metered(WORKED_EXAMPLE, NOON, NOON + HOUR))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.steps.metering.facts import HOUR, Deployment, Event, Facts, Pool, Rate, Sample, at
+from tests.steps.metering.facts import HOUR, Coefficient, Deployment, Event, Facts, Pool, Rate, Sample, at
 
 STEP = "metering.deployment_hourly"
 COLUMNS = (
@@ -131,6 +131,28 @@ def test_phases_split_by_weighted_tokens(stepped) -> None:
 
     row = hour(stepped, samples=[(0, 900_000, "g")], tokens={"uncached_input": 1})
     assert (row["prefill_nano"], row["decode_nano"]) == (900, 0)
+
+
+def test_phases_are_exact_beyond_128_bits(stepped) -> None:
+    """Picoseconds of billions of tokens on a large fleet: cost x time alone has more bits than a number of the ledger."""
+    prefill, decode, paid = (
+        3_333_333_333 * 999_999_999_999_989,
+        9_999_999_999 * 999_999_999_999_937,
+        8192 * 2_490_000_001,
+    )
+    facts = Facts(
+        pools=(Pool(gpus=8192),), rates=(Rate(nano=2_490_000_001),),
+        deployments=(Deployment(gpus=8192, utilization="allocation", phase_split="regression"),),
+        events=(Event(at=at("01:10"), tokens=(("uncached_input", 3_333_333_333), ("output", 9_999_999_999))),),
+        coefficients=(Coefficient(ps=(999_999_999_999_989, 0, 0, 999_999_999_999_937, 0)),),
+    )  # fmt: skip
+    (found,) = stepped(
+        facts, STEP, at("01:00"), at("02:00"), "SELECT prefill_nano, decode_nano FROM metering.deployment_hourly"
+    )
+
+    assert paid * decode > 2**127
+    assert found[1] == (2 * paid * decode + prefill + decode) // (2 * (prefill + decode))
+    assert sum(found) == paid
 
 
 def test_a_tie_of_the_phases_goes_to_decode(stepped) -> None:

@@ -131,6 +131,17 @@ def test_engines_are_differenced_before_they_are_added(stepped) -> None:
     assert counted(stepped, counts, columns) == [(ONE, "d", 306, 6, 2, 2, 4 * MINUTE, 1)]
 
 
+def test_time_of_both_phases_is_known_as_long_as_the_lesser_is(stepped) -> None:
+    """Of engines that tell both; one phase alone is no time of both."""
+    counts = [
+        *(Count(engine="a", at=ONE + n * MINUTE, prefill_us=n, decode_us=n if n < 20 else None) for n in (0, 10, 30)),
+        *(Count(engine="b", at=ONE + n * MINUTE, prefill_us=n) for n in (0, 40)),
+    ]
+
+    assert counted(stepped, counts, "phase_observed_us, prefill_us, decode_us") == [(ONE, "d", 10 * MINUTE, 70, 10)]
+    assert counted(stepped, counts[3:], "phase_observed_us") == [(ONE, "d", None)]
+
+
 def test_the_cache_split_is_known_where_all_of_it_is(stepped) -> None:
     """An engine that tells prompts and no cache reads, or not for as long, leaves the split unknown, and what is known is shown."""
     telling = [Count(engine="a", at=ONE + n * MINUTE, prompt=n * 10, cache_read=n) for n in (0, 2)]

@@ -10,14 +10,6 @@ import pytest
 from apportion.cli import COMMANDS, main
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one finished demo."""
-    folder = tmp_path_factory.mktemp("demo") / "out"
-    assert main(["demo", "--out", str(folder)]) == 0
-    return folder
-
-
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command."""
     capsys.readouterr()

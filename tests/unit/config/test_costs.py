@@ -63,6 +63,15 @@ def test_every_table_is_read(loaded: Loaded) -> None:
     config = loaded(POOL + rate() + EUR + discount() + reserved() + savings() + asset() + credit())
     costs = config.costs
 
+    assert config.resolved()["credits"] == [
+        {
+            "id": "c",
+            "amount": "10.000000000",
+            "pools": ["p"],
+            "effective_from": "2026-10-01T00:00:00Z",
+            "effective_to": "2027-10-01T00:00:00Z",
+        }
+    ]
     assert (costs.fx[0].rate, costs.discounts[0].components) == (Decimal("1.1"), ("accelerator",))
     assert [(row.id, row.gpus, dict(row.rates_nano)) for row in costs.commitments] == [
         ("r", 4, {}),

@@ -15,7 +15,7 @@ from tests.unit.config.conftest import Loaded, Problems
     ("text", "place", "said"),
     [
         ('[policy]\nutilization = "busy"', "policy.utilization", "is 'busy'; write one of active, capacity, allocation"),
-        ('[policy]\nphase_split = "guess"', "policy.phase_split", "write one of weights, auto"),
+        ('[policy]\nphase_split = "guess"', "policy.phase_split", "write one of weights, auto, measured, regression, roofline, throughput, blended"),
         ('[policy]\nidle = "nobody"', "policy.idle", "write one of separate, proportional, even, entitlement"),
         ('[policy]\nover = "day"', "policy.over", "write one of month, hour"),
         ("[policy]\nmin_coverage = 90", "policy.min_coverage", "is 90; write a ratio from 0 to 1"),

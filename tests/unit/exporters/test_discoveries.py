@@ -23,7 +23,8 @@ INSERT INTO raw.caller VALUES (1, '1', 'litellm', 'key-a', '', '{{}}'), (2, '2',
 INSERT INTO attribution.caller_team VALUES
     (1, TIMESTAMP '2020-01-01', TIMESTAMP '9999-01-01', 0, 'search', '', '', ''),
     (2, TIMESTAMP '2020-01-01', TIMESTAMP '9999-01-01', -1, '__unmapped__', '', '', '');
-INSERT INTO metering.placed_usage_hourly VALUES
+INSERT INTO metering.placed_usage_hourly (charge_period_start, pool_no, deployment_no, provider, model_no, caller_no, tier,
+    uncached_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, requests, events) VALUES
     ({HOUR}, 1, 1, 'self', 1, 1, '', 10, 5, 0, 15, 0, 2, 2),
     ({HOUR}, 0, 0, 'self', 1, 2, '', 4, 3, 2, 1, 0, 1, 1),
     ({HOUR}, 0, 0, 'openai', 2, 2, '', 100, 0, 0, 0, 0, 1, 1);

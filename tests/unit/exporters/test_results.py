@@ -9,7 +9,7 @@ import pytest
 
 from apportion.domain.errors import LedgerError
 from apportion.ledger.connection import Ledger, read_only
-from exporters.results import LINES, TABLES, publish
+from exporters.results import HOURLY, TABLES, publish
 from tests.frozen import FrozenClock
 from tests.steps.attribution.metered import NOVEMBER, OCTOBER, Books
 from tests.unit.exporters.conftest import worked_example
@@ -40,7 +40,7 @@ def test_every_view_becomes_a_table_without_callers(kept):
     tables = {row[0] for row in session.rows("SELECT table_name FROM information_schema.tables")}
     views = {row[0] for row in kept.session().rows("SELECT view_name FROM duckdb_views() WHERE schema_name = 'export'")}
 
-    assert tables == {*TABLES, LINES, "status"} == views - {"progress"} | {"status"}
+    assert tables == {*TABLES, *HOURLY, "status"} == views - {"progress"} | {"status"}
     for table, column in session.rows(
         "SELECT table_name, column_name FROM information_schema.columns WHERE data_type = 'VARCHAR'"
     ):
@@ -89,7 +89,8 @@ def test_the_watermark_waits_for_every_source(kept):
         Books(session).metered(5)
         session.do("""
 INSERT INTO raw.caller VALUES (1, '1', 'live', '', '', '{}'), (2, '2', 'slow', '', '', '{}'), (3, '3', 'gone', '', '', '{}');
-INSERT INTO metering.placed_usage_hourly
+INSERT INTO metering.placed_usage_hourly (charge_period_start, pool_no, deployment_no, provider, model_no, caller_no, tier,
+    uncached_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, requests, events)
 SELECT heard, 0, 0, 'self', 0, caller_no, '', 1, 0, 0, 0, 0, 1, 1
 FROM (VALUES (TIMESTAMP '2026-10-01 04:00', 1), (TIMESTAMP '2026-10-01 02:00', 2), (TIMESTAMP '2026-08-01', 3)) AS usage (heard, caller_no);""")
     session = read_only(publish(kept, CLOCK))
@@ -145,10 +146,11 @@ def test_only_changed_hours_are_written_again(kept, monkeypatch):
     publish(kept, CLOCK)
 
     hour = OCTOBER.start + timedelta(hours=5)
-    assert [parameters for sql, parameters in asked if LINES in sql and "INSERT" in sql] == [
-        {"start": hour, "end": hour + timedelta(hours=1)}
-    ]
-    assert not any("CREATE" in sql and LINES in sql for sql, _ in asked)
+    for table in HOURLY:
+        assert [parameters for sql, parameters in asked if f".{table} SELECT" in sql] == [
+            {"start": hour, "end": hour + timedelta(hours=1)}
+        ]
+        assert not any("CREATE" in sql and f"export.{table}" in sql for sql, _ in asked)
 
 
 @pytest.mark.parametrize("before", [b"", b"not a database", None])

@@ -1,0 +1,40 @@
+"""`apportion explain`."""
+
+from __future__ import annotations
+
+import argparse
+
+from apportion.cli.output import console, print_json
+from apportion.cli.results import published
+from apportion.cli.times import instant
+from apportion.domain.errors import UsageError
+from apportion.domain.period import HOUR, Period, hour_of, month
+from exporters import explanation, explanation_screen
+from exporters.explanation import Question
+
+
+def run(options: argparse.Namespace) -> int:
+    """From a figure down to what it is made of."""
+    found = explanation.explained(
+        published(options),
+        Question(period=_period(options), team=options.team, model=options.model, deployment=options.deployment),
+    )
+    if options.json:
+        print_json(explanation.shown(found))
+    else:
+        explanation_screen.show(found, console())
+    return 0
+
+
+def _period(options: argparse.Namespace) -> Period:
+    hour = instant(options.hour, "--hour")
+    if hour is None and options.month is None:
+        raise UsageError("say which figure: --month 2026-10, or --hour 2026-10-07T14:00Z.")
+    if hour is None:
+        try:
+            return month(options.month)
+        except ValueError as error:
+            raise UsageError(f"--month {error}.") from None
+    if hour != hour_of(hour):
+        raise UsageError(f"--hour {options.hour} is inside an hour; write its start, as in 2026-10-07T14:00Z.")
+    return Period(hour, hour + HOUR)

@@ -1,0 +1,71 @@
+"""What models and weights must hold together: one row each, adapters of one model only, integers that fit the arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Final
+
+from apportion.config.fleet_reading import Fleet
+from apportion.config.globs import share_a_text
+from apportion.config.models import Model
+from apportion.config.policy import Policy
+from apportion.config.tables import Placed, Problems
+from apportion.config.weights import token_weights
+
+SCALE_MAX: Final = 10**12
+"""Of all weights together: capacity x GPU time x scale then stays inside 128 bits, long division included."""
+WEIGHT_MAX: Final = 10**15
+"""Of one token: a deployment-hour of 10^14 tokens stays below 2^102, which a cost can still be divided by."""
+CONTEXT_WEIGHT_MAX: Final = 10**9
+"""Of one token and one of context: the product of the two counts is up to 2^62 for a single event."""
+
+
+def check(models: Sequence[Placed[Model]], fleet: Fleet, policy: Policy, problems: Problems, place: str) -> None:
+    """Note what single rows cannot show; `place` is that of the policy's weights."""
+    first: dict[str, Placed[Model]] = {}
+    for row in models:
+        seen = first.setdefault(row.item.id, row)
+        if seen is not row:
+            problems.error(row.where, f"model {row.item.id!r} stands at {seen.where} too; write one row for each model")
+    _adapters_apart(models, fleet, problems)
+    _weights_fit(models, policy, problems, place)
+
+
+def _adapters_apart(models: Sequence[Placed[Model]], fleet: Fleet, problems: Problems) -> None:
+    for one, other in combinations(models, 2):
+        for left in one.item.adapters:
+            both = [right for right in other.item.adapters if share_a_text(left, right)]
+            if both and one.item.id != other.item.id:
+                problems.error(
+                    f"{other.where}.adapters",
+                    f"an adapter may fit {both[0]!r}, and {left!r} of {one.item.id!r} at {one.where}; "
+                    "make the patterns tell the two models' adapters apart",
+                )
+                break
+    served = {model: row.where for row in fleet.deployments for model in row.item.models}
+    for row in models:
+        for model, where in served.items():
+            if model != row.item.id and any(share_a_text(glob, model) for glob in row.item.adapters):
+                problems.warning(
+                    f"{row.where}.adapters",
+                    f"fit {model!r}, which {where} serves as a model of its own, so it is served wherever "
+                    f"{row.item.id!r} is too; make the patterns narrower",
+                )
+
+
+def _weights_fit(models: Sequence[Placed[Model]], policy: Policy, problems: Problems, place: str) -> None:
+    found = token_weights(policy, [row.item for row in models])
+    factors = max(found.models.values(), default=1) * max(found.tiers.values(), default=1)
+    if found.scale > SCALE_MAX:
+        problems.error(
+            place,
+            f"need {len(str(found.scale)) - 1} decimals together with the weights of tiers and of [[models]], and "
+            f"{len(str(SCALE_MAX)) - 1} can be kept; round some of them",
+        )
+    elif max(found.kinds.values()) * factors > WEIGHT_MAX or found.context * factors > CONTEXT_WEIGHT_MAX:
+        problems.error(
+            place,
+            "are too far apart together with the weights of tiers and of [[models]] to be kept exactly; "
+            "round some of them, or bring them closer",
+        )

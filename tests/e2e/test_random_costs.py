@@ -1,0 +1,85 @@
+"""The product agrees with the oracle row for row on costs, weights and prices at random."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.e2e import product
+from tests.e2e.agreement import agrees
+from tests.e2e.random_costs import external, with_meters, with_prices, with_purchases, with_tariffs
+from tests.e2e.random_fleets import Document, random_trace
+from tests.e2e.random_weights import with_adapters, with_gauges, with_weights
+from tests.e2e.traces import Trace
+from tests.oracle import energy_of
+from tests.oracle_costs import origin_rows
+from tests.oracle_energy import pool_energy
+from tests.oracle_fleet import fleet
+
+SEEDS = range(12)
+
+
+def agreed(folder: Path, document: Document, trace: Trace) -> None:
+    """Meter a trace on a fleet, and hold origin charges and all that follows from them against the oracle."""
+    with product.opened(folder, document, trace.end) as pipeline:
+        product.land(pipeline, folder, trace)
+        pipeline.meter()
+        ours, energy = fleet(document), pool_energy(fleet(document), trace.samples)
+        expected = {
+            hour: rows for hour in product.hours_of(trace) if (rows := origin_rows(ours, hour, energy_of(energy, hour)))
+        }
+
+        assert product.origin_charges(pipeline.ledger.session()) == expected
+        agrees(pipeline, document, trace, coefficients=product.coefficients(pipeline.ledger.session()))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_purchases_cost_what_the_oracle_says(tmp_path: Path, seed: int) -> None:
+    """Every origin charge in all its amounts, and every line that follows: cards, currencies, commitments, assets, credits."""
+    trace, document = random_trace(seed)
+
+    agreed(tmp_path, with_purchases(Random(seed), document), trace)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_tokens_weigh_what_the_oracle_says(tmp_path: Path, seed: int) -> None:
+    """Every line under models, tiers, context, adapters, roles, phases and downtime at random."""
+    random = Random(seed)
+    trace, document = random_trace(seed)
+    trace = replace(trace, events=with_adapters(random, trace.events), readings=with_gauges(random, trace.readings))
+
+    agreed(tmp_path, with_weights(random, document), trace)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_others_charge_what_the_oracle_says(tmp_path: Path, seed: int) -> None:
+    """Every external line, priced or with the cause of having no price."""
+    random = Random(seed)
+    trace, document = random_trace(seed)
+    trace = replace(trace, events=external(random, trace.events))
+
+    agreed(tmp_path, with_prices(random, document), trace)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_energy_costs_what_the_oracle_says(tmp_path: Path, seed: int) -> None:
+    """Energy at a tariff: measured by meters and by power, and assumed for GPU time that nobody measured."""
+    random = Random(seed)
+    trace, document = random_trace(seed)
+
+    agreed(tmp_path, with_tariffs(random, document), replace(trace, samples=with_meters(random, trace.samples)))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_all_of_it_together_is_the_oracles(tmp_path: Path, seed: int) -> None:
+    """Purchases, weights and price lists in one fleet."""
+    random = Random(1000 + seed)
+    trace, document = random_trace(1000 + seed)
+    document = with_prices(random, with_weights(random, with_tariffs(random, with_purchases(random, document))))
+    events = external(random, with_adapters(random, trace.events))
+    samples, readings = with_meters(random, trace.samples), with_gauges(random, trace.readings)
+
+    agreed(tmp_path, document, replace(trace, events=events, samples=samples, readings=readings))
