@@ -158,8 +158,7 @@ SELECT
     idle.idle_nano AS effective_cost_nano,
     CASE WHEN idle.cause IN ('draining', 'loading', 'lost') THEN 'inventory/1' ELSE split_part(allocation_method, '+', 1) END
         AS allocation_method,
-    CASE WHEN idle.cause IN ('draining', 'loading', 'lost') THEN 'measured'
-        ELSE CASE utilization WHEN 'capacity' THEN 'modelled' WHEN 'allocation' THEN 'assumed' ELSE 'measured' END END::metering.confidence
+    CASE WHEN idle.cause IN ('draining', 'loading', 'lost') THEN 'measured'::metering.confidence ELSE utilization_confidence END
         AS confidence
 FROM metering.idle_hourly AS idle
 JOIN deployment_hour USING (charge_period_start, pool_no, deployment_no)
