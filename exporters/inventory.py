@@ -128,7 +128,11 @@ def show(stretches: Sequence[Stretch], console: Console) -> None:
             soft_wrap=True,
         )
     if rows := pool_rows(stretches):
-        console.print("If telemetry is right, these rows say so:\n")
+        console.print(
+            "If telemetry is right, these rows say so. They stand for that time only: end an earlier row where the first begins, and "
+            "give the last one the effective_to that the pool has.\n",
+            soft_wrap=True,
+        )
         console.print(rows, markup=False, soft_wrap=True)
 
 

@@ -29,7 +29,8 @@ TABLE: Final = "temp.shares_compared"
 RUNS_AT_MOST: Final = timedelta(days=1)
 """Of a request's duration no more counts, as in reconciliation."""
 
-_PLACES: Final = ("metering.series_place", OBSERVED)
+_PLACES: Final = ("metering.served_model", "metering.series_place", OBSERVED)
+"""Steps that say where a request ran and whether it counts, of those that there are."""
 
 # A request runs from when it left the queue, where that is known. Its pieces lie within hours; an instant is one number for
 # all deployments and hours, whose ends never meet (an hour has 3,600,000,001 of them), so that one sweep does for all.

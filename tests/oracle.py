@@ -15,10 +15,10 @@ from typing import NamedTuple
 from tests.oracle_commitments import Rows
 from tests.oracle_costs import Energy, origin_rows
 from tests.oracle_energy import pool_energy
-from tests.oracle_engines import Growth, growth, states, unlogged
-from tests.oracle_fleet import DECODE, KINDS, PREFILL, Fleet
+from tests.oracle_engines import Growth, growth, phase_us, states, unlogged
+from tests.oracle_fleet import KINDS, Fleet
 from tests.oracle_idle import States, verdict
-from tests.oracle_phases import Coefficient, Phases, Shares, chosen
+from tests.oracle_phases import Coefficient, Phases, Shares, chosen, rungs, shares
 from tests.oracle_prices import priced
 from tests.oracle_tokens import present, weighted
 from tests.oracle_units import hour_range, month_hours, month_of, shared_us, split
@@ -58,6 +58,7 @@ class Seen(NamedTuple):
     active: Mapping[tuple[int, str], Activity]
     states: Mapping[tuple[int, str], States]
     engines: Mapping[tuple[int, str], Sequence[Growth]]
+    phase_us: Mapping[tuple[int, str], int]
     energy: Mapping[tuple[int, str], Energy]
     coefficients: Sequence[Coefficient]
 
@@ -72,7 +73,7 @@ def charges(
 ) -> Charges:
     """Every charge of the given hours, whose starts are in microseconds; readings are of engines."""
     events, hours = list(events), list(hours)
-    seen = told(fleet, events, list(samples), list(readings), list(coefficients))
+    seen = told(fleet, events, samples, readings, coefficients)
     found: Charges = {
         Key(line.hour, "", "", *line.who, "external", line.cause, line.kind): Measure(*cost)
         for line, cost in priced(fleet, events).items()
@@ -92,14 +93,33 @@ def charges(
     return found
 
 
+def ladder(fleet: Fleet, seen: Seen, hours: Iterable[int]) -> dict[tuple[int, str], dict[str, Shares | None]]:
+    """What every rung says of each deployment's hour with tokens that weigh anything."""
+    found = {}
+    for (hour, name), used in seen.used.items():
+        weights = weighted(fleet, used)
+        if name and hour in hours and any(weights.values()):
+            found[hour, name] = rungs(fleet, phases(fleet, hour, name, weights, seen))
+    return found
+
+
+def phases(fleet: Fleet, hour: int, name: str, weights: Mapping[tuple[Consumer, str], int], seen: Seen) -> Phases:
+    """What the phases of a deployment's hour are told by; of several dated parts the first counts."""
+    where = hour, name
+    part = next(part for part in present(fleet, hour) if part.id == name)
+    engines, phase_time = seen.engines.get(where, ()), seen.phase_us.get(where, 0)
+    return Phases(part, hour, seen.used[where], weights, engines, phase_time, seen.coefficients)
+
+
 def told(
     fleet: Fleet,
-    events: list[Record],
-    samples: list[Record],
-    readings: list[Record],
-    coefficients: Sequence[Coefficient],
+    events: Iterable[Record],
+    samples: Iterable[Record],
+    readings: Iterable[Record],
+    coefficients: Iterable[Coefficient],
 ) -> Seen:
     """All that happened, put where and when it did."""
+    events, samples, readings = list(events), list(samples), list(readings)
     used = usage(fleet, events)
     for where, (model, tokens) in unlogged(fleet, events, readings).items():
         used.setdefault(where, {})[Consumer("self", model, "", "")] = tokens
@@ -107,7 +127,13 @@ def told(
     for place, grown in growth(fleet, readings).items():
         engines[place.hour, place.deployment].append(grown)
     return Seen(
-        used, activity(fleet, samples), states(fleet, readings), engines, pool_energy(fleet, samples), coefficients
+        used,
+        activity(fleet, samples),
+        states(fleet, readings),
+        engines,
+        phase_us(fleet, readings),
+        pool_energy(fleet, samples),
+        tuple(coefficients),
     )
 
 
@@ -150,19 +176,6 @@ def deployment_costs(fleet: Fleet, pool: str, hour: int, cost: int) -> dict[str,
     return split(cost, {**deployed, "": unscheduled})
 
 
-def shares(workload: int, used: Mapping[tuple[Consumer, str], int], phases: Shares) -> dict[tuple[Consumer, str], int]:
-    """Divide a workload over phases, and each phase over who used what kind of token. Some token must weigh something."""
-    costs = split(workload, {"decode": phases.decode, "prefill": phases.prefill})
-    found = dict.fromkeys(used, 0)
-    for phase, kinds in (("decode", DECODE), ("prefill", PREFILL)):
-        ordered = {
-            (who.model, who.caller, who.tier, kind): weight for (who, kind), weight in used.items() if kind in kinds
-        }
-        for (model, caller, tier, kind), cost in split(costs[phase], ordered).items():
-            found[Consumer("self", model, caller, tier), kind] = cost
-    return found
-
-
 def _deployment(fleet: Fleet, name: str, hour: int, cost: int, seen: Seen) -> Charges:
     parts = [part for part in present(fleet, hour) if part.id == name]
     pool, where = parts[0].pool, (hour, name)
@@ -175,8 +188,7 @@ def _deployment(fleet: Fleet, name: str, hour: int, cost: int, seen: Seen) -> Ch
     for cause, idle in found.idle.items():
         rows |= _system(hour, pool, name, "idle", cause, idle)
     if any(weights.values()):
-        known = Phases(parts[0], hour, used, weights, seen.engines.get(where, ()), seen.coefficients)
-        costs = shares(found.workload, weights, chosen(fleet, known)[1])
+        costs = shares(found.workload, weights, chosen(fleet, phases(fleet, hour, name, weights, seen))[1])
     else:
         rows |= _system(hour, pool, name, "workload", "busy_no_tokens", found.workload)
         costs = dict.fromkeys(weights, 0)

@@ -67,6 +67,21 @@ Unlogged = dict[tuple[int, str], tuple[str, dict[str, int]]]
 
 def growth(fleet: Fleet, readings: Iterable[Record]) -> dict[Place, Growth]:
     """What engines did by hour, deployment and model; hours of which nothing is known are left out."""
+    return {place: _together(engines) for place, engines in _engines(fleet, readings).items()}
+
+
+def phase_us(fleet: Fleet, readings: Iterable[Record]) -> dict[tuple[int, str], int]:
+    """Engine-microseconds by hour and deployment of which the time of both phases is known."""
+    found: dict[tuple[int, str], int] = defaultdict(int)
+    for place, engines in _engines(fleet, readings).items():
+        for parts in engines:
+            known = (parts.get(phase, Part(0, 0, 0)).observed_us for phase in ("prefill_seconds", "decode_seconds"))
+            found[place.hour, place.deployment] += min(known)
+    return found
+
+
+def _engines(fleet: Fleet, readings: Iterable[Record]) -> dict[Place, list[dict[str, Part]]]:
+    """What is known of each engine's counters."""
     of_engine: dict[tuple[str, str, str], dict[int, Record]] = defaultdict(dict)
     for reading in readings:
         who = reading["instance"], reading.get("engine", ""), reading.get("model", "")
@@ -81,7 +96,7 @@ def growth(fleet: Fleet, readings: Iterable[Record]) -> dict[Place, Growth]:
                     known[counter] = part.plus(known.get(counter, Part(0, 0, 0)))
         for place, parts in of_place.items():
             found[place].append(parts)
-    return {place: _together(engines) for place, engines in found.items()}
+    return found
 
 
 def _segments(of_time: Mapping[int, Record], counter: str) -> Iterator[tuple[int, Segment]]:

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from tests.oracle_engines import COUNTERS, Growth
 from tests.oracle_fleet import DECODE, KINDS, PREFILL, Deployment, Fleet
 from tests.oracle_tokens import CONTEXT, bases, totals
-from tests.oracle_units import HOUR_US, PPM, Range
+from tests.oracle_units import PPM, Range, hour_range, shared_us, split
+from tests.oracle_usage import Consumer
 
 CONFIDENCE = {
     "role/1": "measured",
@@ -60,6 +61,7 @@ class Phases(NamedTuple):
         used: tokens by consumer and kind, with the sums of context.
         weights: what they weigh, by consumer and kind.
         engines: what its engines counted.
+        phase_us: engine-microseconds of which the time of both phases is known.
         coefficients: those of any deployment.
     """
 
@@ -68,6 +70,7 @@ class Phases(NamedTuple):
     used: Mapping[Any, Mapping[str, int]]
     weights: Mapping[tuple[Any, str], int]
     engines: Sequence[Growth]
+    phase_us: int
     coefficients: Sequence[Coefficient]
 
 
@@ -98,14 +101,15 @@ def by_role(known: Phases) -> Shares | None:
 
 
 def measured(fleet: Fleet, known: Phases) -> Shares | None:
-    """Seconds that engines say each phase took, where they saw enough of the hour."""
+    """Seconds that engines say each phase took, where they tell both for enough of the time that the deployment was there."""
     phases = [
         [value for grown in known.engines if (value := grown.counters[COUNTERS.index(counter)]) is not None]
         for counter in ("prefill_seconds", "decode_seconds")
     ]
-    seen = sum(grown.observed_us for grown in known.engines)
-    whole = HOUR_US * sum(grown.engines for grown in known.engines)
-    if not all(phases) or seen * PPM < fleet.min_coverage_ppm * whole:
+    parts = [part.during for part in fleet.deployments if part.id == known.part.id]
+    there = sum(shared_us(hour_range(known.hour), during) for during in parts)
+    whole = there * sum(grown.engines for grown in known.engines)
+    if not all(phases) or known.phase_us * PPM < fleet.min_coverage_ppm * whole:
         return None
     return Shares(sum(phases[0]), sum(phases[1]))
 
@@ -167,6 +171,19 @@ def blended(known: Phases) -> Shares:
     """Every token weighs the same."""
     counts = {kind: sum(kinds.get(kind, 0) for kinds in known.used.values()) for kind in KINDS}
     return Shares(sum(counts[kind] for kind in PREFILL), sum(counts[kind] for kind in DECODE))
+
+
+def shares(workload: int, used: Mapping[tuple[Consumer, str], int], phases: Shares) -> dict[tuple[Consumer, str], int]:
+    """Divide a workload over phases, and each phase over who used what kind of token. Some token must weigh something."""
+    costs = split(workload, {"decode": phases.decode, "prefill": phases.prefill})
+    found = dict.fromkeys(used, 0)
+    for phase, kinds in (("decode", DECODE), ("prefill", PREFILL)):
+        ordered = {
+            (who.model, who.caller, who.tier, kind): weight for (who, kind), weight in used.items() if kind in kinds
+        }
+        for (model, caller, tier, kind), cost in split(costs[phase], ordered).items():
+            found[Consumer("self", model, caller, tier), kind] = cost
+    return found
 
 
 def _weighing(known: Phases, shares: Shares | None) -> Shares | None:

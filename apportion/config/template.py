@@ -36,9 +36,11 @@ effective_from = @START@
 
 [[rates]]                              # the rate card: price per GPU-hour, by component
 pool = "h100-prod"
-component = "accelerator"              # host | energy | storage | network | licence | ops
-per_gpu_hour = "2.49"
+component = "accelerator"              # host | energy | storage | network | licence | ops | maintenance | colocation
+per_gpu_hour = "2.49"                  # or per_gpu_second; per_month, per_year of the pool; catalog = "AWS/on_demand"
 effective_from = @START@
+# Reservations, plans on spend, owned hardware, energy, discounts, credits, other currencies, prices of APIs: deploy/COSTS.md
+# of the project shows each.
 
 # [[shared_costs]]                     # monthly amounts that no pool carries
 # id = "platform-team"
@@ -69,7 +71,7 @@ effective_from = @START@
 
 [policy]
 utilization = "active"                 # GPU telemetry | capacity | allocation
-phase_split = "weights"                # auto: the best method that has data
+phase_split = "weights"                # auto: the best method that has data; apportion explain says why
 weights = { uncached_input = 1, cache_write = 1, cache_read = 0.1, output = 6, reasoning = 6 }
 idle = "separate"                      # proportional | even | entitlement
 over = "month"                         # hour: each hour settles by itself

@@ -43,6 +43,7 @@ phase AS (  -- cost x weight // whole = cost // whole x weight + cost % whole x 
         hour_no, kind_no, hour_no * 2 + decodes::INTEGER AS phase_no, weight, context_weight, cost, whole,
         (cost // whole)::BIGINT AS quotient, (cost % whole)::BIGINT AS rest,
         whole <= 9223372036854775807 AND weight_max <= 9223372036854775807 // GREATEST(cost % whole, 1) AS narrow,
+        weight_max <= 100000000000000000000000000000000000000 // GREATEST(cost % whole, 1) AS wide,
         CASE WHEN whole <= 9223372036854775807 THEN whole ELSE 1 END::BIGINT AS narrow_whole
     FROM (
         SELECT hour_no, kind_no, decodes, weight, context_weight, weight_max,
@@ -53,7 +54,7 @@ phase AS (  -- cost x weight // whole = cost // whole x weight + cost % whole x 
 ),
 token AS (
     SELECT
-        phase.phase_no, phase.cost, phase.whole, phase.quotient, phase.rest, phase.narrow, phase.narrow_whole,
+        phase.phase_no, phase.cost, phase.whole, phase.quotient, phase.rest, phase.narrow, phase.wide, phase.narrow_whole,
         phase.weight * label.factor AS weight, phase.context_weight * label.factor AS context_weight, label.label_no * 5 + kind_no AS key_no,
         CASE kind_no WHEN 0 THEN cache_read_tokens WHEN 1 THEN cache_write_tokens WHEN 2 THEN output_tokens
             WHEN 3 THEN reasoning_tokens ELSE uncached_input_tokens END AS tokens,
@@ -67,25 +68,34 @@ token AS (
 ),
 weighed AS (
     SELECT
-        phase_no, key_no, tokens, cost, whole, narrow, narrow_whole, quotient, rest,
+        phase_no, key_no, tokens, cost, whole, narrow, wide, narrow_whole, quotient, rest,
         CASE WHEN narrow THEN tokens * weight + (context_tokens * context_weight)::BIGINT END                        AS narrow_weight,
         CASE WHEN NOT narrow THEN tokens * weight::HUGEINT + context_tokens * context_weight::HUGEINT END            AS wide_weight
     FROM token
     WHERE tokens > 0
 ),
-divided AS (  -- long division by digits of 1e7, as where phases are split: cost x weight alone can exceed 128 bits
+long AS (  -- long division by digits of 1e7, as where phases are split, where cost x weight alone can exceed 128 bits
     SELECT
-        weighed.*, rest // 100000000000000 * wide_weight AS high, rest // 10000000 % 10000000 * wide_weight AS middle
+        weighed.*, CASE WHEN wide THEN NULL ELSE rest // 100000000000000 * wide_weight END AS high,
+        CASE WHEN wide THEN NULL ELSE rest // 10000000 % 10000000 * wide_weight END        AS middle
     FROM weighed
+),
+divided AS (
+    SELECT
+        phase_no, key_no, tokens, cost, whole, narrow, narrow_whole, quotient, rest, narrow_weight,
+        CASE WHEN narrow THEN NULL WHEN wide THEN quotient * wide_weight
+            ELSE quotient * wide_weight + high // whole * 100000000000000 + (high % whole * 10000000 + middle) // whole * 10000000
+            END AS wide_share,
+        CASE WHEN narrow THEN NULL WHEN wide THEN rest * wide_weight
+            ELSE (high % whole * 10000000 + middle) % whole * 10000000 + rest % 10000000 * wide_weight END AS wide_rest
+    FROM long
 ),
 part AS (
     SELECT
         phase_no, key_no, tokens, cost,
         CASE WHEN narrow THEN quotient * narrow_weight + rest * narrow_weight // narrow_whole
-            ELSE (quotient * wide_weight + high // whole * 100000000000000 + (high % whole * 10000000 + middle) // whole * 10000000
-                + ((high % whole * 10000000 + middle) % whole * 10000000 + rest % 10000000 * wide_weight) // whole)::BIGINT END AS share,
-        CASE WHEN narrow THEN rest * narrow_weight % narrow_whole
-            ELSE ((high % whole * 10000000 + middle) % whole * 10000000 + rest % 10000000 * wide_weight) % whole END AS remainder
+            ELSE (wide_share + wide_rest // whole)::BIGINT END AS share,
+        CASE WHEN narrow THEN rest * narrow_weight % narrow_whole ELSE wide_rest % whole END AS remainder
     FROM divided
 ),
 ranked AS (
@@ -148,8 +158,8 @@ SELECT
     idle.idle_nano AS effective_cost_nano,
     CASE WHEN idle.cause IN ('draining', 'loading', 'lost') THEN 'inventory/1' ELSE split_part(allocation_method, '+', 1) END
         AS allocation_method,
-    CASE WHEN idle.cause IN ('draining', 'loading', 'lost') THEN 'measured'
-        ELSE utilization_confidence END::metering.confidence AS confidence
+    CASE WHEN idle.cause IN ('draining', 'loading', 'lost') THEN 'measured'::metering.confidence ELSE utilization_confidence END
+        AS confidence
 FROM metering.idle_hourly AS idle
 JOIN deployment_hour USING (charge_period_start, pool_no, deployment_no)
 UNION ALL BY NAME

@@ -20,6 +20,7 @@ from tests.architecture import tree
 
 TARGETS = ("demo", "test", "check", "bench", "wheel", "golden", "format")
 README = (tree.ROOT / "README.md").read_text(encoding="utf-8")
+COSTS = (tree.ROOT / "deploy" / "COSTS.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -68,8 +69,8 @@ def config_keys() -> dict[str, str]:
 
 
 def test_every_config_key_is_explained(tmp_path: Path) -> None:
-    """Each key that the config may have stands in the file that `init` writes, or in the README."""
-    written = "\n".join(path.read_text(encoding="utf-8") for path in template.write(tmp_path)) + README
+    """Each key that the config may have stands in the file that `init` writes, in the README, or on the page about costs."""
+    written = "\n".join(path.read_text(encoding="utf-8") for path in template.write(tmp_path)) + README + COSTS
     words = set(re.findall(r"\w+", written))
     keys = config_keys()
     missing = [f"{path}: {key}" for key, path in sorted(keys.items()) if key not in words]

@@ -163,12 +163,12 @@ def coefficients(session: Session) -> list[Coefficient]:
     ]
 
 
-def phases(session: Session) -> dict[tuple[int, str, str], Shares | None]:
-    """Every row of metering.phase_method_hourly; None where the method failed."""
-    return {
-        (micros(row[0]), row[1], row[2]): None if row[3] is None else Shares(int(row[3]), int(row[4]))
-        for row in session.rows(PHASES)
-    }
+def phases(session: Session) -> dict[tuple[int, str], dict[str, Shares | None]]:
+    """Every row of metering.phase_method_hourly of hours and deployments with a share; None where the method failed."""
+    found: dict[tuple[int, str], dict[str, Shares | None]] = defaultdict(dict)
+    for hour, deployment, method, prefill, decode in session.rows(PHASES):
+        found[micros(hour), deployment][method] = None if prefill is None else Shares(int(prefill), int(decode))
+    return {where: rungs for where, rungs in found.items() if any(rungs.values())}
 
 
 def month_lines(session: Session) -> Lines:

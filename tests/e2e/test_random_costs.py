@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from math import gcd
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -14,26 +17,46 @@ from tests.e2e.random_costs import external, with_meters, with_prices, with_purc
 from tests.e2e.random_fleets import Document, random_trace
 from tests.e2e.random_weights import with_adapters, with_gauges, with_weights
 from tests.e2e.traces import Trace
-from tests.oracle import energy_of
+from tests.oracle import energy_of, ladder, told
 from tests.oracle_costs import origin_rows
-from tests.oracle_energy import pool_energy
 from tests.oracle_fleet import fleet
+from tests.oracle_phases import Shares
 
 SEEDS = range(12)
 
 
 def agreed(folder: Path, document: Document, trace: Trace) -> None:
-    """Meter a trace on a fleet, and hold origin charges and all that follows from them against the oracle."""
+    """Meter a trace on a fleet, and hold origin charges, rungs of phases and all that follows from them against the oracle."""
     with product.opened(folder, document, trace.end) as pipeline:
         product.land(pipeline, folder, trace)
         pipeline.meter()
-        ours, energy = fleet(document), pool_energy(fleet(document), trace.samples)
-        expected = {
-            hour: rows for hour in product.hours_of(trace) if (rows := origin_rows(ours, hour, energy_of(energy, hour)))
-        }
+        ours, hours, session = fleet(document), product.hours_of(trace), pipeline.ledger.session()
+        coefficients = product.coefficients(session)
+        seen = told(ours, trace.events, trace.samples, trace.readings, coefficients)
+        found = product.origin_charges(session)
+        for hour in hours:
+            differing(found.get(hour, {}), origin_rows(ours, hour, energy_of(seen.energy, hour)))
+        rungs = product.phases(session)
+        for where, methods in ladder(ours, seen, hours).items():
+            differing(
+                *(dict(zip(said, map(proportion, said.values()), strict=True)) for said in (rungs[where], methods))
+            )
+        agrees(pipeline, document, trace, coefficients=coefficients)
 
-        assert product.origin_charges(pipeline.ledger.session()) == expected
-        agrees(pipeline, document, trace, coefficients=product.coefficients(pipeline.ledger.session()))
+
+def differing(found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> None:
+    """Say what differs, and only that."""
+    keys = [key for key in {**found, **expected} if found.get(key) != expected.get(key)]
+
+    assert {key: found.get(key) for key in keys} == {key: expected.get(key) for key in keys}
+
+
+def proportion(shares: Shares | None) -> tuple[int, int] | None:
+    """Shares in lowest terms, since each side has weights over a scale of its own."""
+    if shares is None:
+        return None
+    common = gcd(*shares) or 1
+    return shares.prefill // common, shares.decode // common
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -109,6 +109,23 @@ def test_two_gpu_models_on_one_node_both_conserve(fleet_of: Open) -> None:
     assert fleet.costs("pool_id", team_id="ads") == {"small": 899_999_997}
 
 
+def test_two_gpu_models_on_one_node_settle_all_of_their_idle(fleet_of: Open) -> None:
+    """70 idle on one GPU model and 30 on the other, one team on both: it bears 100, where a shared-out maximum would lose 30."""
+    fleet = fleet_of(
+        config(
+            policy=f'{ACTIVE}\nidle = "proportional"',
+            pools=ON_ONE_NODE,
+            rates=rate("140", START, pool="big") + rate("60", START, pool="small"),
+        )
+    )
+    fleet.ingest([event("1", "search", model="big-llm"), event("2", "search", model="small-llm")])
+    fleet.ingest(
+        [sample("GPU-0", 0.5, deployment="on-big"), sample("GPU-1", 0.5, gpu="L40S", deployment="on-small")], "gpu"
+    )
+    assert fleet.meter().costs("pool_id", team_id="search", cost_kind="idle") == {"big": 70 * UNIT, "small": 30 * UNIT}
+    assert fleet.costs("team_id") == {"search": 200 * UNIT}
+
+
 @pytest.mark.parametrize(
     ("utilization", "cause"), [("active", "inactive"), ("capacity", "no_requests"), ("allocation", "no_requests")]
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -33,7 +33,15 @@ def known(
     """What is known of an hour of a deployment with these keys."""
     served = {"id": "d", "pool": "p", "gpus": 1, "models": ["m"], "effective_from": START, **entry}
     ours = fleet({"deployments": [served], "policy": {"phase_split": "auto"}, "models": models})
-    return ours, Phases(ours.deployments[0], HOUR, used, weighted(ours, used), engines, coefficients)
+    return ours, Phases(
+        ours.deployments[0],
+        HOUR,
+        used,
+        weighted(ours, used),
+        engines,
+        sum(e.observed_us for e in engines),
+        coefficients,
+    )
 
 
 def engine(prefill: int | None, decode: int | None, observed_us: int = HOUR_US, engines: int = 1) -> Growth:
@@ -103,6 +111,13 @@ def test_cached_prompts_can_have_a_throughput_of_their_own() -> None:
 def test_measured_phases_need_both_and_enough_of_the_hour(engines: tuple[Growth, ...], expected: Shares | None) -> None:
     """Seconds of all engines together; unknown, none at all, or nine tenths of the hour not seen is a failure."""
     assert rungs(*known(engines=engines))["measured/1"] == expected
+
+
+def test_enough_is_of_the_time_that_the_deployment_was_there() -> None:
+    """Half an hour of phases is all of it where the deployment ends at half past."""
+    half = START + timedelta(minutes=30)
+
+    assert rungs(*known(engines=(engine(7, 21, HOUR_US // 2),), effective_to=half))["measured/1"] == Shares(7, 21)
 
 
 @pytest.mark.parametrize(("role", "expected"), [("prefill", Shares(1, 0)), ("decode", Shares(0, 1)), ("both", None)])

@@ -87,7 +87,7 @@ def measured(run: Run, _: Recorded) -> Phases:
         part = step.cost_fs * step.prompt_tokens // (step.prompt_tokens + step.output_tokens)
         prefill += part
         decode += step.cost_fs - part
-    return Phases(prefill=prefill, decode=decode)
+    return Phases(prefill=prefill // 10**9, decode=decode // 10**9)  # as they are told: whole microseconds
 
 
 def regression(run: Run, record: Recorded) -> Phases:
@@ -103,7 +103,7 @@ def regression(run: Run, record: Recorded) -> Phases:
 
 
 def regression_on_steps(total: int, run: Run, record: Recorded) -> Split:
-    """The same with one more column: how many steps the engine made, which vLLM counts (`iteration_tokens_total`).
+    """The same with one more column: how many steps the engine made, which vLLM counts (`iteration_tokens_total_count`).
 
     What steps cost whatever is in them is shared as the batch shares it, by requests in steps: a chunk of a prompt is one, a
     token of output is one. What it finds weighs tokens within the phases too.

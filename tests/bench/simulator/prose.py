@@ -37,7 +37,7 @@ CHOICE: Final = """\
 
 **Regression of busy seconds on tokens does not work on a batching engine**: one running request keeps it as busy as fifty do.
 Its R2 gate (0.9) lets {gate_passed} of {count} workloads pass ({gate_names}), and what passes is no better for it; elsewhere the weights decide.
-With the **number of steps** as a further column (vLLM counts them as `iteration_tokens_total`) the same least squares find the
+With the **number of steps** as a further column (`_count` of the histogram `vllm:iteration_tokens_total`) the same least squares find the
 simulator's constants nearly exactly: {regression_on_steps_median}, phases {regression_on_steps_phase}. Expect less of real engines, whose steps are not quite linear.
 
 **A context weight helps only beside a calibrated output weight.** Added to the default weights it is better in {context_better} of {count} workloads: an

@@ -69,8 +69,8 @@ class Hour(Segments):
             if not used.get(pool) and not bill:
                 continue
             paid = int(self.priced[evidence, f"{pool} all"]) if row.kind == "savings" else self.covered[evidence, pool]
-            known = pool and self.priced[evidence, pool] == self.priced[evidence, f"{pool} all"]
-            listed = round(self.worth[evidence, pool]) if known and paid else shares[pool]
+            known = 0 < self.priced[evidence, pool] == self.priced[evidence, f"{pool} all"]
+            listed = round(self.worth[evidence, pool]) if pool and known else shares[pool]
             part = (pool or row.pools[0], "accelerator", evidence, currency, "" if pool else "unused_commitment")
             self._put(part, nano=shares[pool], billed=bill, listed=listed, foreign=foreign[pool], paid=paid)
 

@@ -13,7 +13,7 @@ from tests.steps.metering.facts import HOUR
 from tests.steps.metering.random_purchases import END, START, purchases
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_purchases_agree_with_the_pencil(ledger: Ledger, tmp_path: Path, seed: int) -> None:
     """Every origin charge of every hour to the nano; the law, the terms and the credits are audits of the same run."""

@@ -79,6 +79,7 @@ def test_a_pool_that_grew_gets_dated_rows(published: Published) -> None:
     assert {(row["id"], row["gpu"]) for row in rows} == {("p", "H100_SXM")}
     assert [(one.gpus, one.devices) for one in found if one.differs] == [(2, 3)]
     assert "3 NVIDIA H100 80GB HBM3" in shown(found)
+    assert "give the last one the effective_to that the pool has" in shown(found)
     assert inventory.as_records(found)[1]["differs"] is True
 
 
