@@ -157,6 +157,7 @@ def _policy(session: Session) -> dict[str, int]:
     """The policy in force, as parameters of the steps."""
     found = session.rows(
         "SELECT policy_version, sample_hold_us, context_weight > 0 OR EXISTS (FROM metering.phase_coefficient WHERE context_as > 0) "
+        "OR EXISTS (FROM book.deployment WHERE phase_split IN ('auto', 'regression')) "
         "FROM book.policy ORDER BY policy_version DESC LIMIT 1"
     )
     if not found:

@@ -1,7 +1,7 @@
 -- step:   metering.phase_method_hourly
 -- grain:  charge_period_start, pool_no, deployment_no, phase_method
 -- reads:  metering.model_usage_hourly, metering.engine_usage_hourly, metering.phase_coefficient, book.deployment,
---         book.deployment_model, book.model, book.policy
+--         book.deployment_model, book.model, book.model_adapter, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    what each rung of the ladder would split a workload by, or why it cannot say: an hour keeps them all, so that a choice can be
 --         explained and another one weighed against it; a phase without weighted tokens has share 0, since nobody would bear its cost
@@ -40,10 +40,17 @@ served AS (
     WHERE effective_from < charge_period_start + INTERVAL 1 HOUR AND effective_to > charge_period_start
     GROUP BY charge_period_start, pool_no, deployment_no
 ),
-worker AS (  -- an adapter, or a name that nobody told, is work of the only model that is served
-    SELECT consumed.*, CASE WHEN first_no = last_no THEN first_no ELSE consumed.model_no END AS work_no
+adapted AS (  -- patterns of two models never share a name
+    SELECT model.model_no, MIN(adapter.model_no) AS base_no
+    FROM book.model AS model
+    JOIN book.model_adapter AS adapter ON model.model_id LIKE adapter.pattern ESCAPE '\'
+    GROUP BY model.model_no
+),
+worker AS (  -- an adapter is work of its model, and a name that nobody told is work of the only model that is served
+    SELECT consumed.*, CASE WHEN first_no = last_no THEN first_no ELSE COALESCE(base_no, consumed.model_no) END AS work_no
     FROM consumed
     LEFT JOIN served USING (charge_period_start, pool_no, deployment_no)  -- NULL: it serves nothing
+    LEFT JOIN adapted USING (model_no)                                    -- NULL: no adapter
 ),
 coefficient AS (
     SELECT * EXCLUDE (inputs) FROM metering.phase_coefficient

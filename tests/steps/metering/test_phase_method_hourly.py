@@ -7,7 +7,8 @@ import json
 import pytest
 
 from tests.steps.metering.engine_facts import Count
-from tests.steps.metering.facts import HOUR, Coefficient, Deployment, Event, Facts, at
+from tests.steps.metering.facts import HOUR, Coefficient, Deployment, Event, Facts, Pool, Rate, at
+from tests.steps.metering.weight_facts import Weighed
 
 STEP = "metering.phase_method_hourly"
 QUERY = """
@@ -226,3 +227,34 @@ def test_the_hour_after_keeps_nothing(stepped) -> None:
     facts = Facts(deployments=(Deployment(),), events=(USED,))
 
     assert stepped(facts, STEP, at("01:00") + HOUR, at("02:00") + HOUR, QUERY) == []
+
+
+def test_context_takes_time_of_its_own(rungs) -> None:
+    """Each token that is decoded reads the prompt and half of what was decoded: attoseconds, of which a million are a picosecond."""
+    found = rungs(coefficients=(Coefficient(ps=PS, context_as=10_000_000),))
+
+    assert found["regression/1"][:2] == (
+        1000 * 100 + 200 * 10 + 30 * 50,
+        4 * 2000 + 5 * 3000 + 9 * (1230 + 9 // 2) * 10,
+    )
+
+
+@pytest.mark.parametrize(("wanted", "context"), [("weights", 0), ("auto", 9 * 1234), ("regression", 9 * 1234)])
+def test_context_is_added_up_where_a_method_may_ask(metered, wanted, context) -> None:
+    """Weights that know no context need none; methods that know its time do."""
+    facts = Facts(pools=(Pool(),), rates=(Rate(),), deployments=(Deployment(phase_split=wanted),), events=(USED,))
+
+    assert (
+        metered(facts, at("01:00"), at("02:00")).value("SELECT context_tokens::BIGINT FROM metering.model_usage_hourly")
+        == context
+    )
+
+
+def test_an_adapter_of_one_model_of_several_is_work_of_that_model(rungs) -> None:
+    """It runs on the weights of its model, and takes the time that these take."""
+    both = (Deployment(models=("m", "n")),)
+    events = (Event(at=at("01:10"), model="sql-lora", tokens=(("output", 3),)),)
+    rows = (Coefficient(model="m", ps=(1, 1, 1, 10, 1)), Coefficient(model="n", ps=(1, 1, 1, 1000, 1)))
+    found = rungs(deployments=both, events=events, coefficients=rows, weighed=Weighed(adapters=(("m", "sql-%"),)))
+
+    assert found["regression/1"] == (0, 3 * 10, "calibrated", "")

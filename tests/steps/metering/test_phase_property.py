@@ -60,7 +60,7 @@ def split_somehow(facts: Facts, r: Random) -> Facts:
     coefficients = tuple(
         Coefficient(
             deployment=name, model=r.choice(["", "", "m", "n"] if has(facts, "n") and has(facts, "m") else [""]), method=method,
-            ps=(ps(r), ps(r), ps(r), ps(r), ps(r)), failure=r.choice(["", "", "", "it fails"]),
+            ps=(ps(r), ps(r), ps(r), ps(r), ps(r)), context_as=ps(r), failure=r.choice(["", "", "", "it fails"]),
             start=r.choice([0, START + HOUR + 1]),
         )
         for name in ids for method in ("regression/1", "roofline/1", "throughput/1") if r.random() < 0.6
