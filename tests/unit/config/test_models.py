@@ -29,8 +29,8 @@ def test_a_model_weighs_one_and_has_no_adapters_unless_it_says_so(loaded: Loaded
     config = loaded(model("m") + model("n", 'weight = "0.25"\nadapters = ["sql-lora-*"]'))
 
     assert config.models == (
-        Model(id="m", weight=Decimal(1), adapters=()),
-        Model(id="n", weight=Decimal("0.25"), adapters=("sql-lora-*",)),
+        Model(id="m", weight=Decimal(1), adapters=(), architecture=None),
+        Model(id="n", weight=Decimal("0.25"), adapters=("sql-lora-*",), architecture=None),
     )
     assert config.warnings == ()
 
