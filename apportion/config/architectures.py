@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from apportion.config import huggingface
+from apportion.config.fleet_reading import Fleet
 from apportion.config.tables import Placed, Problems, Table, each
 from apportion.config.values import span
 from apportion.domain.architecture import Architecture
@@ -88,8 +89,15 @@ def of(table: Table, model: str, effective: Period, beside: Path) -> ModelArchit
     )  # fmt: skip
 
 
-def check(rows: list[Placed[ModelArchitecture]], problems: Problems) -> None:
-    """No two rows of one model are in force at once."""
+def check(rows: Sequence[Placed[ModelArchitecture]], fleet: Fleet, problems: Problems) -> None:
+    """No two rows of one model are in force at once, and some deployment serves each model."""
+    served = {model for row in fleet.deployments for model in row.item.models}
+    for row in rows:
+        if row.item.model not in served:
+            problems.warning(
+                f"{row.where}.config",
+                f"no deployment serves {row.item.model!r}, so nothing reads it; name the model as [[deployments]] do",
+            )
     for model in dict.fromkeys(row.item.model for row in rows):
         group = [row for row in rows if row.item.model == model]
         both = first_overlap([row.item for row in group])

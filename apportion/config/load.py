@@ -45,7 +45,7 @@ def load(path: Path) -> Config:
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
     placement_checks.check(fleet, policy, problems)
-    architectures.check(models, problems)
+    architectures.check(models, fleet, problems)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)
