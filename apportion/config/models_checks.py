@@ -28,8 +28,19 @@ def check(models: Sequence[Placed[Model]], fleet: Fleet, policy: Policy, problem
         seen = first.setdefault(row.item.id, row)
         if seen is not row:
             problems.error(row.where, f"model {row.item.id!r} stands at {seen.where} too; write one row for each model")
+    _architectures_serve(models, fleet, problems)
     _adapters_apart(models, fleet, problems)
     _weights_fit(models, policy, problems, place)
+
+
+def _architectures_serve(models: Sequence[Placed[Model]], fleet: Fleet, problems: Problems) -> None:
+    served = {model for row in fleet.deployments for model in row.item.models}
+    for row in models:
+        if row.item.architecture and row.item.id not in served:
+            problems.warning(
+                f"{row.where}.config",
+                f"no deployment serves {row.item.id!r}, so nothing reads it; name the model as [[deployments]] do",
+            )
 
 
 def _adapters_apart(models: Sequence[Placed[Model]], fleet: Fleet, problems: Problems) -> None:

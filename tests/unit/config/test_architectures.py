@@ -113,6 +113,13 @@ def test_a_quantisation_of_many_names_must_be_written(loaded, problems, beside: 
     assert built(loaded(ROW + 'weights = "fp8"'))[0].weights == "fp8"
 
 
+def test_a_file_that_nothing_reads_is_a_warning(loaded) -> None:
+    """A slip in the id would leave the roofline out in silence."""
+    assert loaded(ROW).warnings == (
+        "apportion.toml:models[0].config: no deployment serves 'm', so nothing reads it; name the model as [[deployments]] do",
+    )
+
+
 def test_the_resolved_config_shows_the_shape(loaded) -> None:
     """`check` prints what was read."""
     shown = json.loads(json.dumps(loaded(ROW).resolved()["models"]))
