@@ -87,10 +87,11 @@ def rungs(fleet: Fleet, known: Phases) -> dict[str, Shares | None]:
 
 
 def chosen(fleet: Fleet, known: Phases) -> tuple[str, Shares]:
-    """The method that is taken and what it says: the first that does not fail, or the one asked for, else weights."""
+    """The method that is taken and what it says: the first that does not fail, or the one asked for, else weights. What a role
+    of its own does is measured too."""
     said, asked = rungs(fleet, known), known.part.phase_split
     for method, shares in said.items():
-        if shares and asked in {"auto", method.partition("/")[0]}:
+        if shares and (asked in {"auto", method.partition("/")[0]} or (asked, method) == ("measured", "role/1")):
             return method, shares
     return "weights/1", said["weights/1"] or Shares(0, 0)
 

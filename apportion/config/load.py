@@ -54,12 +54,12 @@ def load(path: Path) -> Config:
     prices = prices_reading.read(root.table("prices"), beside, ledger.billing_currency)
     root.sound()
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
-    costs_checks.check(fleet, costs, ledger.billing_currency, problems)
-    placement_checks.check(fleet, policy, problems)
+    for check in (placement_checks.check, phases_checks.check):
+        check(fleet, policy, problems)
     catalog_checks.check(fleet, problems)
+    costs_checks.check(fleet, costs, ledger.billing_currency, problems)
     models_checks.check(models, fleet, policy, problems, root.place("policy.weights"))
     downtime_reading.check(downtime, fleet, problems)
-    phases_checks.check(fleet, policy, problems)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)

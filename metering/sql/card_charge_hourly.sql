@@ -16,10 +16,12 @@ WITH charge_hour AS (
 price AS (
     SELECT
         price_no, ANY_VALUE(pool_no) AS pool_no, ANY_VALUE(component) AS component, ANY_VALUE(evidence) AS evidence,
-        ANY_VALUE(currency) AS currency, ANY_VALUE(measure) AS measure, ANY_VALUE(unit) IN ('month', 'year') AS of_calendar,
+        CASE WHEN ANY_VALUE(evidence) = '' THEN ANY_VALUE(currency) ELSE '' END AS currency,  -- one list cost of what is covered
+        ANY_VALUE(measure) AS measure, ANY_VALUE(unit) IN ('month', 'year') AS of_calendar,
         ANY_VALUE(price_nano) AS price_nano, ANY_VALUE(divisor) AS divisor, ANY_VALUE(paid_e8) AS paid_e8, ANY_VALUE(fx_nano) AS fx_nano,
         DENSE_RANK() OVER (
-            ORDER BY ANY_VALUE(pool_no), ANY_VALUE(component), ANY_VALUE(evidence), ANY_VALUE(currency))::INTEGER AS charge_no
+            ORDER BY ANY_VALUE(pool_no), ANY_VALUE(component), ANY_VALUE(evidence),
+                CASE WHEN ANY_VALUE(evidence) = '' THEN ANY_VALUE(currency) ELSE '' END)::INTEGER AS charge_no
     FROM metering.price_segment
     GROUP BY price_no
 ),

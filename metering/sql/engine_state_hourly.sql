@@ -1,6 +1,6 @@
 -- step:   metering.engine_state_hourly
 -- grain:  charge_period_start, pool_no, deployment_no
--- reads:  raw.engine_sample, metering.engine_place_hourly
+-- reads:  raw.engine_sample, metering.engine_place_hourly, book.deployment
 -- params: period_start, period_end, sample_hold_us
 -- why:    engines tell idle for want of requests from idle beside requests; a reading holds until its engine's next one but no
 --         longer than the hold, as that of a GPU does
@@ -18,15 +18,22 @@ held AS (  -- an unknown reading ended the hold before it; of its own time it sa
     FROM reading
     JOIN (SELECT unnest([0, 1]) AS hours_on) AS crossing ON held_from // 3600000000 + hours_on <= (held_to - 1) // 3600000000
     WHERE requests_running IS NOT NULL
+),
+placed AS (  -- clipped to the time that the deployment is in force, as GPU samples are
+    SELECT
+        place.charge_period_start, place.pool_no, place.deployment_no, requests_running,
+        LEAST(held_to, (hour_no + 1) * 3600000000, epoch_us(deployment.effective_to))
+            - GREATEST(held_from, hour_no * 3600000000, epoch_us(deployment.effective_from)) AS held_us
+    FROM held
+    JOIN metering.engine_place_hourly AS place
+        ON place.charge_period_start = make_timestamp(held.hour_no * 3600000000) AND place.engine_series_no = held.engine_series_no
+    JOIN book.deployment AS deployment USING (deployment_no)
+    WHERE place.deployment_no > 0
 )
 SELECT
-    place.charge_period_start, place.pool_no, place.deployment_no,
-    COALESCE(SUM(LEAST(held_to, (hour_no + 1) * 3600000000) - GREATEST(held_from, hour_no * 3600000000))
-        FILTER (requests_running = 0), 0)::BIGINT AS empty_us,
-    COALESCE(SUM(LEAST(held_to, (hour_no + 1) * 3600000000) - GREATEST(held_from, hour_no * 3600000000))
-        FILTER (requests_running > 0), 0)::BIGINT AS running_us
-FROM held
-JOIN metering.engine_place_hourly AS place
-    ON place.charge_period_start = make_timestamp(held.hour_no * 3600000000) AND place.engine_series_no = held.engine_series_no
-WHERE place.deployment_no > 0
-GROUP BY place.charge_period_start, place.pool_no, place.deployment_no
+    charge_period_start, pool_no, deployment_no,
+    COALESCE(SUM(held_us) FILTER (requests_running = 0), 0)::BIGINT AS empty_us,
+    COALESCE(SUM(held_us) FILTER (requests_running > 0), 0)::BIGINT AS running_us
+FROM placed
+WHERE held_us > 0
+GROUP BY charge_period_start, pool_no, deployment_no

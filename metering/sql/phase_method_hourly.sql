@@ -61,10 +61,9 @@ coefficient AS (
         1000000000000000 // COALESCE(cache_read_tokens_per_1000_s, prefill_tokens_per_1000_s) AS cache_read_ps,
         1000000000000000 // prefill_tokens_per_1000_s AS cache_write_ps, 1000000000000000 // decode_tokens_per_1000_s AS output_ps,
         1000000000000000 // decode_tokens_per_1000_s AS reasoning_ps, 0 AS context_as, 'modelled' AS confidence, '' AS failure
-    FROM book.deployment
-    WHERE prefill_tokens_per_1000_s IS NOT NULL
+    FROM book.deployment  -- NULL: nothing is declared, which is what the first row of an hour says for all of it
 ),
-counting AS (  -- of several rows in one hour the first counts: from the hour after all before it have ended
+turn AS (  -- of several rows in one hour the first counts: from the hour after all before it have ended
     SELECT
         * EXCLUDE (effective_from, effective_to),
         GREATEST(date_trunc('hour', effective_from), COALESCE(date_trunc('hour', MAX(effective_to) OVER earlier - INTERVAL 1 MICROSECOND)
@@ -74,6 +73,9 @@ counting AS (  -- of several rows in one hour the first counts: from the hour af
     WHERE effective_to > effective_from
     WINDOW earlier AS (PARTITION BY deployment_no, model_no, method ORDER BY effective_from, effective_to, failure
                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+),
+counting AS (
+    SELECT * FROM turn WHERE uncached_input_ps IS NOT NULL OR failure <> ''
 ),
 ladder AS (
     SELECT unnest([2, 3, 4]) AS rung, unnest(['regression/1', 'roofline/1', 'throughput/1']) AS method,
