@@ -57,10 +57,11 @@ def _only(found: set[str]) -> str:
 def unit_costs(month_lines: Lines) -> dict[tuple[int, str, str, str, str], tuple[int, int]]:
     """Cost and tokens by month, team, model, token kind and basis, of tokens that have a price.
 
-    Basis `usage` is what tokens cost, `allocation` adds what the team bears beside them in proportion to that, and
+    Basis `usage` is what tokens cost, `allocation` adds what the team bears beside them in proportion to what of that is workload, and
     `fully_loaded_output` puts all of that over output alone. Unlogged tokens have a price too; nobody bears anything beside them.
     """
     usage: dict[Priced, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    worked: dict[Priced, int] = defaultdict(int)
     beside: dict[tuple[int, str], int] = defaultdict(int)
     for line, measure in month_lines.items():
         if measure.nano is None:
@@ -68,11 +69,12 @@ def unit_costs(month_lines: Lines) -> dict[tuple[int, str, str, str, str], tuple
         if measure.tokens:
             key = line.period, line.payer.team, line.model, line.token_kind
             usage[key] = usage[key][0] + measure.nano, usage[key][1] + measure.tokens
+            worked[key] += measure.nano if line.cost_kind == "workload" else 0
         elif bears(line.payer.team):
             beside[line.period, line.payer.team] += measure.nano
     spread: dict[Priced, int] = {}
     for owner, cost in beside.items():
-        spread |= split(cost, {key: nano for key, (nano, _) in usage.items() if key[:2] == owner})
+        spread |= split(cost, {key: nano for key, nano in worked.items() if key[:2] == owner})
     loaded = {key: (nano + spread.get(key, 0), tokens) for key, (nano, tokens) in usage.items()}
     return {
         **{(*key, "usage"): parts for key, parts in usage.items()},

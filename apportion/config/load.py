@@ -26,7 +26,10 @@ from apportion.config import (
     source_checks,
     sources_reading,
 )
+from apportion.config.costs_reading import PlacedCosts
+from apportion.config.fleet_reading import Fleet
 from apportion.config.model import Config
+from apportion.config.policy import Policy
 from apportion.config.tables import Problems, Table
 from apportion.domain.errors import ConfigError
 
@@ -53,11 +56,7 @@ def load(path: Path) -> Config:
     budgets = services_reading.budgets(root.table("budgets"))
     prices = prices_reading.read(root.table("prices"), beside, ledger.billing_currency)
     root.sound()
-    fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
-    for check in (placement_checks.check, phases_checks.check):
-        check(fleet, policy, problems)
-    catalog_checks.check(fleet, problems)
-    costs_checks.check(fleet, costs, ledger.billing_currency, problems)
+    _check_fleet(root, fleet, costs, policy, ledger.billing_currency)
     models_checks.check(models, fleet, policy, problems, root.place("policy.weights"))
     downtime_reading.check(downtime, fleet, problems)
     source_checks.check(sources, http, problems, root.place("http"))
@@ -86,6 +85,15 @@ def load(path: Path) -> Config:
         models=tuple(row.item for row in models),
         downtime=tuple(row.item for row in downtime),
     )
+
+
+def _check_fleet(root: Table, fleet: Fleet, costs: PlacedCosts, policy: Policy, billing_currency: str) -> None:
+    problems = root.problems
+    fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
+    costs_checks.check(fleet, costs, billing_currency, problems)
+    placement_checks.check(fleet, policy, problems)
+    catalog_checks.check(fleet, problems)
+    phases_checks.check(fleet, policy, problems)
 
 
 def _document(path: Path) -> Mapping[str, object]:

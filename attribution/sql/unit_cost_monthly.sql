@@ -2,10 +2,12 @@
 -- grain:  billing_period, team, model_no, token_kind, basis
 -- reads:  attribution.charge_monthly, book.model
 -- params: period_start
--- why:    a price per token needs both its parts; what a team bears beside its tokens follows what they cost, to the nano
+-- why:    a price per token needs both its parts; what a team bears beside its tokens follows what these cost
+--         on its own GPUs, to the nano
 WITH used AS (  -- tokens without a price have no cost to be divided by
     SELECT
         team, model_no, token_kind, SUM(effective_cost_nano)::HUGEINT AS cost_nano,
+        COALESCE(SUM(effective_cost_nano) FILTER (cost_kind = 'workload'), 0)::HUGEINT AS workload_nano,
         SUM(consumed_tokens)::HUGEINT AS consumed_tokens
     FROM attribution.charge_monthly
     WHERE billing_period = $period_start::TIMESTAMP AND token_kind <> '' AND effective_cost_nano IS NOT NULL
@@ -21,18 +23,18 @@ beside AS (
 claim AS (
     SELECT
         used.*, model.model_id, COALESCE(beside_nano, 0) AS beside_nano,
-        GREATEST(SUM(cost_nano) OVER (PARTITION BY team), 1) AS whole
+        GREATEST(SUM(workload_nano) OVER (PARTITION BY team), 1) AS whole
     FROM used
     JOIN book.model AS model USING (model_no)
     LEFT JOIN beside USING (team)  -- NULL: nothing beside its tokens
 ),
 ranked AS (
     SELECT
-        team, model_no, token_kind, cost_nano, consumed_tokens, beside_nano * cost_nano // whole AS floor_nano,
-        beside_nano - SUM(beside_nano * cost_nano // whole) OVER (PARTITION BY team) AS left_nano,
+        team, model_no, token_kind, cost_nano, consumed_tokens, beside_nano * workload_nano // whole AS floor_nano,
+        beside_nano - SUM(beside_nano * workload_nano // whole) OVER (PARTITION BY team) AS left_nano,
         ROW_NUMBER() OVER (
-            PARTITION BY team ORDER BY beside_nano * cost_nano % whole DESC, model_id, token_kind) AS place,
-        SUM(cost_nano) OVER (PARTITION BY team) AS team_nano
+            PARTITION BY team ORDER BY beside_nano * workload_nano % whole DESC, model_id, token_kind) AS place,
+        SUM(workload_nano) OVER (PARTITION BY team) AS team_nano
     FROM claim
 ),
 loaded AS (

@@ -39,6 +39,7 @@ BENCHMARKS = (
     "prometheus",
     "samples",
     "meter",
+    "cost",
     "sharing",
     "scrape",
     "whole",

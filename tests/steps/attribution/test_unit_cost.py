@@ -91,3 +91,20 @@ def test_remainders_follow_names_of_models(books):
 
     loaded = {key[1:3]: nano for key, (nano, _) in units(books).items() if key[3] == "allocation"}
     assert loaded == {("z", "output"): 1, ("a", "output"): 2, ("a", "cache_write"): 2}
+
+
+def test_what_others_served_bears_no_idle_of_ours(books):
+    """Idle and overhead load the tokens of one's own GPUs; those of an external provider cost what they cost."""
+    books.policy("proportional")
+    books.rule(1, "a", principal="a")
+    caller = books.caller("a")
+    books.charge(0, 10, tokens=10, caller=caller)
+    books.charge(
+        0, 90, tokens=10, caller=caller, model="api", provider="openai", pool="", deployment="", cost_kind="external"
+    )
+    books.idle(0, 7)
+    books.run()
+    found = units(books)
+
+    assert found["a", "m", "output", "allocation"] == (17, 10)
+    assert found["a", "api", "output", "allocation"] == found["a", "api", "output", "usage"] == (90, 10)

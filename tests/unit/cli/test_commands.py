@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from apportion.cli import COMMANDS, main
+from apportion.cli import main
+from apportion.cli.commands import COMMANDS
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

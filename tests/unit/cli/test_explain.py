@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from apportion.cli import main
+from exporters import explanation, explanation_screen
 
 HOUR = "2026-10-03T14:00Z"
 
@@ -64,6 +68,33 @@ def test_the_lines_of_every_deployment_make_its_workload(demo: Path, capsys: pyt
     (hour,) = [one for one in found["deployment_hours"] if one["deployment_id"] == "llama70b"]
 
     assert added(own) == Decimal(hour["cost"]["effective_cost"])
+
+
+def test_amounts_are_text_and_all_else_stays() -> None:
+    """Every nano becomes nine decimals under its name without the unit, however deep; what is unpriced stays empty."""
+    assert explanation.shown({"lines": [{"idle_nano": -1, "cost_nano": None, "tokens": 7}], "is_chosen": True}) == {
+        "lines": [{"idle": "-0.000000001", "cost": None, "tokens": 7}], "is_chosen": True,
+    }  # fmt: skip
+
+
+def test_a_name_cannot_move_the_cursor() -> None:
+    """What a model is called is printed without its control characters."""
+    line = {
+        "pool_id": "", "deployment_id": "", "model_id": "m\x1b[2J", "cost_kind": "external", "cause": "no_price",
+        "token_kind": "output", "allocation_method": "", "confidence": "", "hours": 1, "consumed_tokens": 5,
+        "effective_cost_nano": None,
+    }  # fmt: skip
+    hour = datetime(2026, 10, 3, 14, tzinfo=UTC)
+    found = {
+        "period_start": hour, "period_end": hour, "team_id": "a\nb", "model_id": None, "deployment_id": None,
+        "billing_currency": "USD", "effective_cost_nano": 0, "lines": [line], "deployment_hours": [],
+    }  # fmt: skip
+    page = StringIO()
+    explanation_screen.show(found, Console(file=page, width=200))
+
+    assert "\x1b" not in page.getvalue()
+    assert "unpriced" in page.getvalue()
+    assert page.getvalue().startswith("a�b, 2026-10-03 14:00")
 
 
 def test_people_read_it_from_top_to_bottom(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
