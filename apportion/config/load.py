@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -27,10 +27,12 @@ from apportion.config import (
     sources_reading,
 )
 from apportion.config.costs_reading import PlacedCosts
+from apportion.config.downtime import Downtime
 from apportion.config.fleet_reading import Fleet
 from apportion.config.model import Config
+from apportion.config.models import Model
 from apportion.config.policy import Policy
-from apportion.config.tables import Problems, Table
+from apportion.config.tables import Placed, Problems, Table
 from apportion.domain.errors import ConfigError
 
 
@@ -57,8 +59,7 @@ def load(path: Path) -> Config:
     prices = prices_reading.read(root.table("prices"), beside, ledger.billing_currency)
     root.sound()
     _check_fleet(root, fleet, costs, policy, ledger.billing_currency)
-    models_checks.check(models, fleet, policy, problems, root.place("policy.weights"))
-    downtime_reading.check(downtime, fleet, problems)
+    _check_service(root, fleet, policy, models, downtime)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(problems.errors)
@@ -91,9 +92,17 @@ def _check_fleet(root: Table, fleet: Fleet, costs: PlacedCosts, policy: Policy, 
     problems = root.problems
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
     costs_checks.check(fleet, costs, billing_currency, problems)
-    placement_checks.check(fleet, policy, problems)
     catalog_checks.check(fleet, problems)
+
+
+def _check_service(
+    root: Table, fleet: Fleet, policy: Policy, models: Sequence[Placed[Model]], downtime: Sequence[Placed[Downtime]]
+) -> None:
+    problems = root.problems
+    placement_checks.check(fleet, policy, problems)
     phases_checks.check(fleet, policy, problems)
+    models_checks.check(models, fleet, policy, problems, root.place("policy.weights"))
+    downtime_reading.check(downtime, fleet, problems)
 
 
 def _document(path: Path) -> Mapping[str, object]:

@@ -234,21 +234,3 @@ CREATE TABLE metering.credit_hourly (
     applied_nano         BIGINT NOT NULL
 );
 COMMENT ON TABLE metering.credit_hourly IS 'grain: charge_period_start, credit_id; what is granted and not applied is lost';
-
-CREATE VIEW metering.purchase_hourly AS
-SELECT
-    charge_period_start, pool_no, component, evidence, currency, '' AS cause, paid_us, effective_cost_nano,
-    effective_cost_nano AS billed_cost_nano, coalesce(list_cost_nano, effective_cost_nano) AS list_cost_nano, cost_in_currency_nano
-FROM metering.card_charge_hourly
-WHERE evidence = ''
-UNION ALL
-SELECT
-    charge_period_start, pool_no, 'accelerator', 'commitment/' || commitment_id, currency, cause, paid_us, effective_cost_nano,
-    billed_cost_nano, list_cost_nano, cost_in_currency_nano
-FROM metering.commitment_hourly
-UNION ALL
-SELECT
-    charge_period_start, pool_no, component, 'asset/' || asset_id, currency, cause, paid_us, effective_cost_nano,
-    effective_cost_nano, list_cost_nano, cost_in_currency_nano
-FROM metering.asset_hourly;
-COMMENT ON VIEW metering.purchase_hourly IS 'grain: charge_period_start, pool_no, component, evidence, currency, cause; all that pools owe before credits';

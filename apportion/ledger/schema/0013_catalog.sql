@@ -88,7 +88,7 @@ JOIN book.pool_key AS key USING (pool_no);
 COMMENT ON VIEW export.inventory IS 'GPUs bought and GPUs seen by hour and pool, of the 31 days up to the newest telemetry; devices 0 is no telemetry, pool_id empty is GPUs of no pool';
 COMMENT ON COLUMN export.inventory.gpus IS 'as configured; the larger number where a pool is resized within the hour';
 
-CREATE OR REPLACE VIEW metering.purchase_hourly AS
+CREATE VIEW metering.purchase_hourly AS
 SELECT
     charge_period_start, pool_no, component, evidence, currency, '' AS cause, paid_us, effective_cost_nano,
     effective_cost_nano AS billed_cost_nano, coalesce(list_cost_nano, effective_cost_nano) AS list_cost_nano, cost_in_currency_nano
