@@ -63,8 +63,8 @@ def _hour(hour: Mapping[str, Any], currency: str, console: Console) -> None:
     ]
     names = ("component", "evidence", "cause", "gpu_hours", "in_currency", "list_cost_nano", "effective_cost_nano")
     columns = _columns(origins, names)
-    columns[-1].total = _amount(sum(one["effective_cost_nano"] for one in hour["origin_charges"]))
-    columns[0].total = "pool's hour"
+    columns[-1].total = _amount(sum(one["effective_cost_nano"] for one in origins if not one["cause"]))
+    columns[0].total = "without a cause: what deployments share"
     _below(f"{name}: what the pool's hour cost, in {currency}", columns, console)
     if hour["cost"]:
         _use(name, hour, console)

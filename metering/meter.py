@@ -155,19 +155,15 @@ def _pieces(period: Period) -> Iterator[Period]:
 
 def _policy(session: Session) -> dict[str, int]:
     """The policy in force, as parameters of the steps."""
-    found = session.rows(
-        "SELECT policy_version, sample_hold_us, context_weight > 0 OR EXISTS (FROM metering.phase_coefficient WHERE context_as > 0) "
-        "OR EXISTS (FROM book.deployment WHERE phase_split IN ('auto', 'regression')) "
-        "FROM book.policy ORDER BY policy_version DESC LIMIT 1"
-    )
+    found = session.rows("SELECT policy_version, sample_hold_us FROM book.policy ORDER BY policy_version DESC LIMIT 1")
     if not found:
         msg = "the ledger knows no policy yet, so nothing can be metered; sync a config into it first."
         raise LedgerError(msg)
-    version, hold, with_context = found[0]
+    version, hold = found[0]
     if hold > HOUR_US:
         msg = f"a GPU sample would hold for {hold // 1_000_000} seconds; set sample_hold_seconds to at most 3600."
         raise LedgerError(msg)
-    return {"policy_version": version, "sample_hold_us": hold, "with_context": with_context}
+    return {"policy_version": version, "sample_hold_us": hold}
 
 
 def _record_refusals(ledger: Ledger, clock: Clock, refused: Mapping[datetime, str], within: Period) -> None:

@@ -168,7 +168,7 @@ def _settled_idle(fleet: Fleet, period: int, lines: Lines, hours: list[int]) -> 
         elif fleet.idle == "even":
             parts = split(idle, dict.fromkeys(_users(here), 1))
         elif fleet.idle == "entitlement":
-            cost = sum(measure.nano or 0 for measure in here.values())
+            cost = sum(measure.nano or 0 for line, measure in here.items() if line.cause != "unused_commitment")
             parts = entitled(fleet, pool, hours, workload, cost=cost, idle=idle)
         else:
             parts = {}

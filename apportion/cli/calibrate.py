@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from rich.markup import escape
+
 from apportion.cli.output import console, print_json
 from apportion.cli.times import instant
 from apportion.config.load import load
@@ -160,7 +162,7 @@ def _show(told: dict[str, object], found: Fit, options: argparse.Namespace) -> N
         screen.print(f"R2 {found.solution.r2:.4f}, condition number {found.solution.condition:.1f}")
     if found.failure:
         kept = "; what was in force before stays so" if not told["recorded"] and not options.dry_run else ""
-        screen.print(f"[red]no calibration[/red]: {found.failure}{kept}", soft_wrap=True)
+        screen.print(f"[red]no calibration[/red]: {escape(found.failure)}{kept}", soft_wrap=True)
         return
     screen.print(
         f"prefill would bear {told['prefill_percent'] or '-'} % of the cost of phases, and bears "
@@ -186,7 +188,7 @@ def _capacity(options: argparse.Namespace, found: Capacity) -> int:
         f"{found.hours_unknown} tell too little"
     )
     if found.failure:
-        screen.print(f"[red]no capacity[/red]: {found.failure}")
+        screen.print(f"[red]no capacity[/red]: {escape(found.failure)}")
         return 1
     if found.missed_least is None:
         screen.print("no hour missed it, so this is the least that the deployment sustains, and it may sustain more")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from rich.markup import escape
+
 from apportion.cli.output import console, print_json
 from apportion.cli.times import instant
 from apportion.config.load import load
@@ -29,5 +31,5 @@ def run(options: argparse.Namespace) -> int:
     screen.print(f"{report.hours:,} hours metered in {report.seconds:.2f} s; results in {pipeline.ledger.results}")
     for reason in sorted(set(refused.values()))[:20]:
         hours = [hour for hour, why in refused.items() if why == reason]
-        screen.print(f"[red]refused[/red] {len(hours)} hours from {hours[0]}: {reason}")
+        screen.print(f"[red]refused[/red] {len(hours)} hours from {hours[0]}: {escape(reason)}")
     return 1 if refused else 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from rich.markup import escape
+
 from apportion.cli.output import console
 from apportion.cli.results import published
 from apportion.domain.errors import UsageError
@@ -51,5 +53,5 @@ def _warn_of_refused_hours(results: Session, month: Period) -> None:
     if refused:
         console(stderr=True).print(
             f"[yellow]warning[/yellow] {refused} hours of this month could not be metered with the rates as they are now; "
-            f"they stand as they were metered before, or not at all: {reason}"
+            f"they stand as they were metered before, or not at all: {escape(reason)}"
         )

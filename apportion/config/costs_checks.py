@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from apportion.config.costs import Asset, Commitment
 from apportion.config.costs_reading import PlacedCosts
-from apportion.config.fleet_checks import apart, known_pool
+from apportion.config.fleet_checks import apart, excesses, known_pool
 from apportion.config.fleet_reading import Fleet
 from apportion.config.tables import Placed, Problems
 from apportion.config.values import span, stamp
@@ -38,6 +38,7 @@ def check(fleet: Fleet, costs: PlacedCosts, billing_currency: str, problems: Pro
     _disjoint(fleet, costs, problems)
     _exchanged(costs, billing_currency, problems)
     _priced(fleet, costs, billing_currency, problems)
+    _owned_within_pools(fleet, costs, problems)
     _bounded(fleet, costs, problems)
 
 
@@ -68,6 +69,7 @@ def _disjoint(fleet: Fleet, costs: PlacedCosts, problems: Problems) -> None:
         if row.item.kind == "savings"
         for pool in row.item.pools
     ]
+    _by_the_hour(fleet, costs, problems)
     for row in fleet.rates:
         for plan in plans if row.item.component == ACCELERATOR and not _PER_HOUR[row.item.unit] else ():
             if plan.item.pool == row.item.pool and plan.item.effective.overlaps(row.item.effective):
@@ -85,6 +87,29 @@ def _disjoint(fleet: Fleet, costs: PlacedCosts, problems: Problems) -> None:
         if (what, name) in written:
             problems.error(f"{where}.id", f"{what} {name!r} is written twice; give each an id of its own")
         written.add((what, name))
+
+
+def _by_the_hour(fleet: Fleet, costs: PlacedCosts, problems: Problems) -> None:
+    """What covers GPUs takes them off a price per GPU, which one of the whole pool does not know; nor do tariffs know discounts."""
+    covering = [
+        (row.where, pool, row.item.effective) for row in costs.commitments if row.item.gpus for pool in row.item.pools
+    ]
+    covering += [(row.where, row.item.pool, row.item.effective) for row in costs.assets]
+    whole = [row for row in fleet.rates if row.item.component == ACCELERATOR and not _PER_HOUR[row.item.unit]]
+    for where, pool, effective in covering:
+        for row in whole:
+            if row.item.pool == pool and row.item.effective.overlaps(effective):
+                problems.error(
+                    row.where,
+                    f"pays for all GPUs of pool {pool!r} by the {row.item.unit}, and {where} pays for some of them too; write "
+                    "what the others cost as per_gpu_hour",
+                )
+    for discount in costs.discounts:
+        for tariff in fleet.energy_rates if "energy" in discount.item.components else ():
+            if tariff.item.pool in discount.item.pools and tariff.item.effective.overlaps(discount.item.effective):
+                problems.error(
+                    discount.where, f"is not taken off per_kwh at {tariff.where}; write the tariff that you pay there"
+                )
 
 
 def _exchanged(costs: PlacedCosts, billing: str, problems: Problems) -> None:
@@ -145,6 +170,19 @@ def _priced(fleet: Fleet, costs: PlacedCosts, billing: str, problems: Problems) 
             said = f"has no {hole.component} rate {span(hole.effective)}"
             remedy = "add a [[rates]] row for that time"
         problems.warning(at.where, f"pool {hole.pool!r} {said}, and hours without one are not metered; {remedy}")
+
+
+def _owned_within_pools(fleet: Fleet, costs: PlacedCosts, problems: Problems) -> None:
+    for pool_id in fleet.pool_ids:
+        bought = [row.item for row in fleet.pools if row.item.id == pool_id]
+        owned = [row for row in costs.assets if row.item.pool == pool_id]
+        for period, gpus, there in excesses([row.item for row in owned], bought):
+            last = [row for row in owned if row.item.effective.overlaps(period)][-1]
+            problems.warning(
+                f"{last.where}.gpus",
+                f"{gpus} GPUs of pool {pool_id!r} are owned {span(period)}, and {there} are there; what all of them cost is "
+                "charged to these; correct gpus, or end the asset",
+            )
 
 
 def _bounded(fleet: Fleet, costs: PlacedCosts, problems: Problems) -> None:

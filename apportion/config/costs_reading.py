@@ -18,8 +18,8 @@ GPUS_MAX: Final = 1_000_000
 FX_MAX: Final = 1_000_000
 """Billing units for one unit: beyond any pair of currencies, and inside the arithmetic of 128 bits."""
 LIFE_MONTHS_MAX: Final = 1200
-RATE_MAX: Final = 10
-"""1000 % a year."""
+RATE_MAX: Final = 1
+"""100 % a year; "8" for 8 % is the usual slip."""
 _RESERVED: Final = ("gpus", "upfront", "per_gpu_hour")
 _SAVINGS: Final = ("per_hour", "rates")
 
@@ -132,6 +132,8 @@ def _commitment(table: Table) -> Commitment:
             table.raw(key)
             table.wrong(key, f'is only for kind = "{other}", and this is "{kind}"; remove it, or change the kind')
     reserved = kind == "reserved"
+    if reserved and not (table.has("upfront") or table.has("per_gpu_hour")):
+        table.wrong("", 'has no price; write upfront, per_gpu_hour or both ("0" where it is free)')
     pools = _pools(table)
     return Commitment(
         id=table.name("id"),

@@ -16,8 +16,15 @@ def like(glob: str) -> str:
     return glob.translate(_LIKE)
 
 
+def _literal(glob: str) -> str:
+    """What every text that matches begins with."""
+    return glob[: next((at for at, sign in enumerate(glob) if sign in "*?"), len(glob))]
+
+
 def share_a_text(left: str, right: str) -> bool:
     """Whether some text matches both globs."""
+    if not (_literal(left).startswith(_literal(right)) or _literal(right).startswith(_literal(left))):
+        return False
     # Row by row over `left`: reach[j] says whether what is read of it and right[:j] match a text in common.
     reach = [True]
     for sign in right:

@@ -17,8 +17,8 @@ SCALE_MAX: Final = 10**12
 """Of all weights together: capacity x GPU time x scale then stays inside 128 bits, long division included."""
 WEIGHT_MAX: Final = 10**15
 """Of one token: a deployment-hour of 10^14 tokens stays below 2^102, which a cost can still be divided by."""
-CONTEXT_WEIGHT_MAX: Final = 10**9
-"""Of one token and one of context: the product of the two counts is up to 2^62 for a single event."""
+CONTEXT_WEIGHT_MAX: Final = 2**23
+"""Of one token and one of context: an hour of 10^14 tokens in contexts of 2^31 stays below 2^102 too."""
 
 
 def check(models: Sequence[Placed[Model]], fleet: Fleet, policy: Policy, problems: Problems, place: str) -> None:

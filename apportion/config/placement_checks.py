@@ -28,6 +28,7 @@ def check(fleet: Fleet, policy: Policy, problems: Problems) -> None:
     _models_by_their_names(fleet, problems)
     _one_deployment_per_model(fleet.deployments, problems)
     _one_prefill_per_model(fleet.deployments, problems)
+    _prefill_for_somebody(fleet.deployments, problems)
     _one_deployment_per_gpu(fleet.deployments, policy, problems)
 
 
@@ -101,6 +102,21 @@ def _one_prefill_per_model(deployments: list[Placed[Deployment]], problems: Prob
                     f"{row.where}.role",
                     f'is decode, and {why}, so that their tokens stay here; have one [[deployments]] with role = "prefill" '
                     "serve it",
+                )
+
+
+def _prefill_for_somebody(deployments: list[Placed[Deployment]], problems: Problems) -> None:
+    """A deployment that only reads prompts takes no event by itself."""
+    for row in deployments:
+        for model in row.item.models if row.item.role == "prefill" else ():
+            if not any(
+                other.item.role != "prefill" and model in other.item.models and _together(row.item, other.item)
+                for other in deployments
+            ):
+                problems.warning(
+                    f"{row.where}.role",
+                    f"is prefill, and no deployment of role decode or both serves {model!r}, so events that name none stay "
+                    "unplaced; add the one that decodes",
                 )
 
 

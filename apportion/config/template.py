@@ -37,7 +37,7 @@ effective_from = @START@
 [[rates]]                              # the rate card: price per GPU-hour, by component
 pool = "h100-prod"
 component = "accelerator"              # host | energy | storage | network | licence | ops | maintenance | colocation
-per_gpu_hour = "2.49"                  # or per_gpu_second; per_month, per_year of the pool; catalog = "AWS/on_demand"
+per_gpu_hour = "2.49"                  # or per_gpu_second; per_month, per_year of the pool; catalog = "AWS/on_demand/us-east@2026-H1"
 effective_from = @START@
 # Reservations, plans on spend, owned hardware, energy, discounts, credits, other currencies, prices of APIs: deploy/COSTS.md
 # of the project shows each.

@@ -39,6 +39,7 @@ pool_cost AS (
     SELECT charge_hour.settled_from, origin.pool_no, SUM(origin.effective_cost_nano)::HUGEINT AS pool_cost_nano
     FROM charge_hour
     JOIN metering.origin_charge_hourly AS origin USING (charge_period_start)
+    WHERE origin.cause = ''  -- what was committed beyond the pool is nobody's reservation
     GROUP BY charge_hour.settled_from, origin.pool_no
 )
 SELECT

@@ -1,10 +1,10 @@
 -- step:   metering.placed_usage_hourly
 -- grain:  charge_period_start, deployment_no, provider, model_no, caller_no, tier
 -- reads:  raw.usage_event, metering.series_place, metering.observed_event
--- params: period_start, period_end, with_context
+-- params: period_start, period_end
 -- why:    the one pass over the events: landing left one live row per source and event id, so that it only adds; grouped by
 --         small numbers, and by nothing that tells no charge apart; what other sources say of a metered call is passed over;
---         how long the context was of what was decoded is added only where something weighs it
+--         how long the context was of what was decoded is added whoever weighs it: an hour is what its inputs make it
 WITH usage AS (
     SELECT
         date_trunc('hour', event.occurred_at)     AS charge_period_start,
@@ -16,12 +16,12 @@ WITH usage AS (
         SUM(event.reasoning_tokens)::BIGINT       AS reasoning_tokens,
         SUM(event.requests)::BIGINT               AS requests,
         COUNT(*)                                  AS events,
-        SUM(CASE WHEN $with_context::BOOLEAN THEN LEAST(event.output_tokens, 2147483647) * LEAST(
+        SUM(LEAST(event.output_tokens, 2147483647) * LEAST(
             event.uncached_input_tokens + event.cache_read_tokens + event.cache_write_tokens
-            + (event.output_tokens + event.reasoning_tokens) // 2, 2147483647) ELSE 0 END)::HUGEINT AS output_context_tokens,
-        SUM(CASE WHEN $with_context::BOOLEAN THEN LEAST(event.reasoning_tokens, 2147483647) * LEAST(
+            + (event.output_tokens + event.reasoning_tokens) // 2, 2147483647))::HUGEINT AS output_context_tokens,
+        SUM(LEAST(event.reasoning_tokens, 2147483647) * LEAST(
             event.uncached_input_tokens + event.cache_read_tokens + event.cache_write_tokens
-            + (event.output_tokens + event.reasoning_tokens) // 2, 2147483647) ELSE 0 END)::HUGEINT AS reasoning_context_tokens
+            + (event.output_tokens + event.reasoning_tokens) // 2, 2147483647))::HUGEINT AS reasoning_context_tokens
     FROM raw.usage_event AS event
     LEFT JOIN metering.series_place AS series  -- every event has one; without, it would stop at NOT NULL and not get lost
         ON series.series_no = event.series_no

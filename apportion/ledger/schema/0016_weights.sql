@@ -74,6 +74,8 @@ CREATE TABLE metering.idle_hourly (
 );
 COMMENT ON TABLE metering.idle_hourly IS 'grain: charge_period_start, pool_no, deployment_no, cause; the idle cost of deployment_hourly by cause, nothing that is 0';
 COMMENT ON COLUMN metering.idle_hourly.cause IS 'below_capacity | below_saturation | draining | inactive | loading | lost | no_requests | unscheduled';
+INSERT INTO metering.idle_hourly
+SELECT charge_period_start, pool_no, deployment_no, idle_cause, idle_nano FROM metering.deployment_hourly WHERE idle_nano > 0;
 COMMENT ON COLUMN metering.deployment_hourly.idle_cause IS 'the cause that utilization alone would give; idle_hourly has what downtime and engines tell';
 
 ALTER TABLE metering.placed_usage_hourly ADD COLUMN output_context_tokens HUGEINT DEFAULT 0;

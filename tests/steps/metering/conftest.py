@@ -40,7 +40,7 @@ def stepped(ledger: Ledger, clock: FrozenClock) -> Callable[..., Rows]:
                 session,
                 wanted,
                 Period(moment(start), moment(end)),
-                {"policy_version": 1, "sample_hold_us": facts.hold, "with_context": True},
+                {"policy_version": 1, "sample_hold_us": facts.hold},
                 clock,
             )
         return ledger.session().rows(query)

@@ -20,7 +20,8 @@ EUR = 'per_gpu_hour = "3"\ncurrency = "EUR"'
 def reserved(gpus: int, dated: str = UNTIL_TWO, more: str = "") -> str:
     """A reservation for pool p."""
     dated += "" if "effective_to" in dated else "effective_to = 2027-01-01T00:00:00Z\n"
-    return f'[[commitments]]\nid = "r"\nkind = "reserved"\npools = ["p"]\ngpus = {gpus}\n{more}{dated}'
+    price = more or 'upfront = "0"\n'
+    return f'[[commitments]]\nid = "r"\nkind = "reserved"\npools = ["p"]\ngpus = {gpus}\n{price}{dated}'
 
 
 @pytest.mark.parametrize(

@@ -124,11 +124,11 @@ def test_context_is_the_prompt_and_half_of_what_was_decoded(stepped) -> None:
     assert found == [(10 * (765 + 6) + 2 * 1, 3 * (765 + 6)), ((2**31 - 1) ** 2, 0)]
 
 
-def test_context_that_nothing_weighs_is_not_added(metered) -> None:
-    """Where the policy gives context no weight, the pass over the events does not ask for it."""
+def test_context_is_added_whoever_weighs_it(metered) -> None:
+    """An hour is what its inputs make it, whatever the policy weighs today: a calibration of tomorrow reads it."""
     session = metered(dedicated(1, used("a", cache_read=9, output=9)), NOON, NOON + HOUR)
 
-    assert session.rows("SELECT output_context_tokens, output_tokens FROM metering.placed_usage_hourly") == [(0, 9)]
+    assert session.rows("SELECT output_context_tokens, output_tokens FROM metering.placed_usage_hourly") == [(117, 9)]
 
 
 def test_an_adapter_runs_where_its_model_does_under_its_own_name(metered) -> None:

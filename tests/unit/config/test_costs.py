@@ -20,7 +20,8 @@ def rate(price: str = 'per_gpu_hour = "3"', dated: str = FROM) -> str:
 
 
 def reserved(more: str = "gpus = 4", dated: str = TERM, name: str = "r") -> str:
-    """A reservation for pool p."""
+    """A reservation for pool p, at a price of its own or the usual one."""
+    more += "" if "upfront" in more or "per_gpu_hour" in more or "per_hour" in more else '\nupfront = "1"'
     return f'[[commitments]]\nid = "{name}"\nkind = "reserved"\npools = ["p"]\n{more}\n{dated}'
 
 
@@ -97,10 +98,14 @@ def test_every_table_is_read(loaded: Loaded) -> None:
         (POOL + rate() + discount('percent = "100.5"'), "discounts[0].percent", "is 100.5; write a percentage from 0 to 100"),
         (POOL + rate() + discount('percent = "1"\ncomponents = ["gpu"]'), "discounts[0].components", "holds 'gpu'; write some of accelerator, host"),
         (POOL + rate() + discount().replace('["p"]', '["q"]'), "discounts[0].pools", "unknown pool 'q'; known are p"),
+        (POOL + rate() + reserved('gpus = 4\nper_hour = "1"').replace('per_hour = "1"\n', ""), "commitments[0]", "has no price; write upfront, per_gpu_hour or both"),
+        (POOL + rate('per_month = "5"') + reserved(), "rates[0]", "pays for all GPUs of pool 'p' by the month, and apportion.toml:commitments[0] pays for some of them too"),
+        (POOL + rate('per_year = "5"') + asset(gpus=2), "rates[0]", "pays for all GPUs of pool 'p' by the year, and apportion.toml:assets[0] pays for some"),
+        (POOL + rate() + rate('per_kwh = "0.1"').replace("accelerator", "energy").replace(FROM, "watts_per_gpu = 70\n" + FROM) + discount('percent = "1"\ncomponents = ["energy"]'), "discounts[0]", "is not taken off per_kwh at apportion.toml:rates[1]; write the tariff"),
         (POOL + rate() + reserved(dated=FROM), "commitments[0].effective_to", "is missing, and a commitment has a term; add when it ends"),
         (POOL + rate() + reserved().replace('["p"]', '["q"]'), "commitments[0].pools", "unknown pool 'q'"),
         (POOL + rate() + reserved().replace('["p"]', "[]"), "commitments[0].pools", "names none; add at least one"),
-        (POOL + rate() + reserved('gpus = 4\nper_hour = "1"'), "commitments[0].per_hour", 'is only for kind = "savings", and this is "reserved"'),
+        (POOL + rate() + reserved('gpus = 4\nper_gpu_hour = "1"\nper_hour = "1"'), "commitments[0].per_hour", 'is only for kind = "savings", and this is "reserved"'),
         (POOL + rate() + reserved() + reserved(), "commitments[1].id", "commitment 'r' is written twice; give each an id of its own"),
         (POOL + rate() + reserved('gpus = 4\ncurrency = "EUR"'), "commitments[0].currency", "is EUR, and there is no exchange rate at 2026-10-01T00:00:00Z, when it begins"),
         (POOL + rate() + reserved('gpus = 1000000\nper_gpu_hour = "9000000000"'), "commitments[0]", "commitment 'r' costs more than one row can hold"),
@@ -113,7 +118,7 @@ def test_every_table_is_read(loaded: Loaded) -> None:
         (POOL + asset('capex = "100"\nresidual = "101"\nlife_months = 1'), "assets[0].residual", "is more than capex"),
         (POOL + asset('capex = "1"\nlife_months = 1\nannual_rate = "0.1"'), "assets[0].annual_rate", 'is only for method = "annuity"; remove it'),
         (POOL + asset('capex = "1"\nlife_months = 1\nmethod = "annuity"'), "assets[0].annual_rate", "is missing, and there is no default"),
-        (POOL + asset('capex = "1"\nlife_months = 1\nmethod = "annuity"\nannual_rate = "8"\n').replace('"8"', '"80"'), "assets[0].annual_rate", "is 80; write a fraction of a year's cost of capital"),
+        (POOL + asset('capex = "1"\nlife_months = 1\nmethod = "annuity"\nannual_rate = "8"\n'), "assets[0].annual_rate", "is 8; write a fraction of a year's cost of capital"),
         (POOL + rate() + credit(dated=FROM), "credits[0].effective_to", "is missing, and a credit is spread over its range"),
         (POOL + rate() + credit('amount = "10"'), "credits[0].pools", "names none; add at least one"),
     ],
@@ -131,6 +136,7 @@ def test_what_cannot_be_is_refused(text: str, place: str, said: str, problems: P
     ("text", "warnings"),
     [
         (POOL + asset(), []),
+        (POOL + asset(gpus=9), ["assets[0].gpus: 9 GPUs of pool 'p' are owned from 2026-10-01T00:00:00Z on, and 8 are there; what all of them cost is charged to these"]),
         (POOL + asset(gpus=7), ["pools[0]: pool 'p' has no accelerator rate from 2026-10-01T00:00:00Z on"]),
         (POOL + reserved("gpus = 8"), ["pools[0]: pool 'p' has no accelerator rate from 2027-10-01T00:00:00Z on"]),
         (POOL + reserved() + asset(gpus=4), ["pools[0]: pool 'p' has no accelerator rate from 2027-10-01T00:00:00Z on"]),

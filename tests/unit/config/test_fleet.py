@@ -118,6 +118,7 @@ def test_shares_become_integers(loaded: Loaded) -> None:
         (pool() + rate() + '[policy]\nidle = "entitlement"\n', ["policy.idle: is entitlement, and there are no [[entitlements]]"]),
         (pool() + rate() + deployment(gpus=4) + deployment("e", gpus=4), ["deployments[1].models: 'm' is served by 'd' and by 'e' from 2026-10-01T00:00:00Z on, so events that name none stay unplaced; tell the two apart by match"]),
         (pool() + rate() + deployment(gpus=4, more='role = "prefill"') + deployment("e", gpus=4, more='role = "decode"'), []),
+        (pool() + rate() + deployment(gpus=4, more='role = "prefill"'), ["deployments[0].role: is prefill, and no deployment of role decode or both serves 'm', so events that name none stay unplaced"]),
         (pool() + rate() + deployment(gpus=4, more='role = "decode"'), ["deployments[0].role: is decode, and no deployment of role prefill serves 'm', so that their tokens stay here"]),
         (pool() + rate() + deployment(gpus=2, more='role = "decode"') + deployment("e", gpus=2, more='role = "prefill"') + deployment("f", gpus=2, more='role = "prefill"'), ["deployments[0].role: is decode, and prompts of 'm' are read by several deployments"]),
         (pool() + rate() + deployment(gpus=4) + deployment("e", gpus=4, more='match = { cluster = "b" }'), ["deployments[1].models: 'm' is served by"]),
