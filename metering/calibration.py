@@ -57,7 +57,7 @@ active AS (
 ),
 engine AS (
     SELECT charge_period_start, SUM(phase_observed_us)::BIGINT AS observed_us,
-        SUM(engines)::BIGINT * 3600000000 AS engine_us, SUM(prefill_us + decode_us)::BIGINT AS busy_us
+        GREATEST(SUM(observed_us), 3600000000)::BIGINT AS engine_us, SUM(prefill_us + decode_us)::BIGINT AS busy_us
     FROM metering.engine_usage_hourly WHERE deployment_no = $deployment_no
     GROUP BY charge_period_start
 )

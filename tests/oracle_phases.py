@@ -102,14 +102,15 @@ def by_role(known: Phases) -> Shares | None:
 
 
 def measured(fleet: Fleet, known: Phases) -> Shares | None:
-    """Seconds that engines say each phase took, where they tell both for enough of the time that the deployment was there."""
+    """Seconds that engines say each phase took, where they tell both for enough of the time that anything is known of
+    them, which is to be the time that the deployment was there or more."""
     phases = [
         [value for grown in known.engines if (value := grown.counters[COUNTERS.index(counter)]) is not None]
         for counter in ("prefill_seconds", "decode_seconds")
     ]
     parts = [part.during for part in fleet.deployments if part.id == known.part.id]
     there = sum(shared_us(hour_range(known.hour), during) for during in parts)
-    whole = there * sum(grown.engines for grown in known.engines)
+    whole = max(there, sum(grown.observed_us for grown in known.engines))
     if not all(phases) or known.phase_us * PPM < fleet.min_coverage_ppm * whole:
         return None
     return Shares(sum(phases[0]), sum(phases[1]))

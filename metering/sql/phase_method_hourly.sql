@@ -27,7 +27,7 @@ declared AS (  -- of several dated rows in one hour, the first says
 ),
 engine AS (
     SELECT
-        charge_period_start, pool_no, deployment_no, SUM(engines) AS engines, SUM(phase_observed_us) AS phase_observed_us,
+        charge_period_start, pool_no, deployment_no, SUM(observed_us) AS observed_us, SUM(phase_observed_us) AS phase_observed_us,
         SUM(prefill_us) AS prefill_us, SUM(decode_us) AS decode_us
     FROM metering.engine_usage_hourly
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
@@ -129,7 +129,7 @@ evidence AS (
     GROUP BY consumed.charge_period_start, consumed.pool_no, consumed.deployment_no
 ),
 told AS (
-    SELECT evidence.*, COALESCE(role, 'both') AS role, COALESCE(engines * in_force_us, 0) AS engine_us,
+    SELECT evidence.*, COALESCE(role, 'both') AS role, GREATEST(observed_us, in_force_us, 0) AS engine_us,
         COALESCE(phase_observed_us, 0) AS phase_observed_us, prefill_us, decode_us
     FROM evidence
     LEFT JOIN declared USING (charge_period_start, pool_no, deployment_no)

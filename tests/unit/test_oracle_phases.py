@@ -102,15 +102,23 @@ def test_cached_prompts_can_have_a_throughput_of_their_own() -> None:
         ((engine(7, 21), engine(1, None)), Shares(8, 21)),
         ((engine(7, 21, HOUR_US * 9 // 10),), Shares(7, 21)),
         ((engine(7, 21, HOUR_US * 9 // 10 - 1),), None),
-        ((engine(7, 21, 2 * HOUR_US, engines=3),), None),
+        ((engine(7, 21, 2 * HOUR_US, engines=3),), Shares(7, 21)),
         ((engine(7, None),), None),
         ((engine(0, 0),), None),
         ((), None),
     ],
 )
 def test_measured_phases_need_both_and_enough_of_the_hour(engines: tuple[Growth, ...], expected: Shares | None) -> None:
-    """Seconds of all engines together; unknown, none at all, or nine tenths of the hour not seen is a failure."""
+    """Seconds of all engines together, some of which come and go; unknown, none at all, or less than nine tenths of the
+    hour seen is a failure."""
     assert rungs(*known(engines=engines))["measured/1"] == expected
+
+
+def test_an_engine_seen_without_its_phases_is_time_of_which_nothing_is_known() -> None:
+    """Two engines seen for the hour, one of which tells its phases, are half."""
+    ours, seen = known(engines=(engine(7, 21, 2 * HOUR_US, engines=2),))
+
+    assert rungs(ours, seen._replace(phase_us=HOUR_US))["measured/1"] is None
 
 
 def test_enough_is_of_the_time_that_the_deployment_was_there() -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.steps.metering.engine_facts import Count
-from tests.steps.metering.facts import HOUR, Coefficient, Deployment, Event, Facts, Pool, Rate, at
+from tests.steps.metering.facts import HOUR, Coefficient, Deployment, Event, Facts, at
 from tests.steps.metering.weight_facts import Weighed
 
 STEP = "metering.phase_method_hourly"
@@ -105,6 +105,13 @@ def test_phase_seconds_of_a_part_of_the_hour_are_not_enough(rungs) -> None:
         found["measured/1"][3]
         == "engines told the time of both phases for 50 % of theirs, and min_coverage asks for 90 %"
     )
+
+
+def test_an_engine_that_comes_and_goes_takes_nothing_from_the_others(rungs) -> None:
+    """A replica of twenty minutes, known for all of them, leaves the hour as measured as it is without it."""
+    short = engine("01:20", prefill=1_000_000, decode=1_000_000, name="f")
+
+    assert rungs(counts=(*engine("02:00"), *short))["measured/1"][2:] == ("measured", "")
 
 
 def test_engines_of_which_one_is_silent_cover_half(rungs) -> None:
@@ -236,17 +243,6 @@ def test_context_takes_time_of_its_own(rungs) -> None:
     assert found["regression/1"][:2] == (
         1000 * 100 + 200 * 10 + 30 * 50,
         4 * 2000 + 5 * 3000 + 9 * (1230 + 9 // 2) * 10,
-    )
-
-
-@pytest.mark.parametrize(("wanted", "context"), [("weights", 0), ("auto", 9 * 1234), ("regression", 9 * 1234)])
-def test_context_is_added_up_where_a_method_may_ask(metered, wanted, context) -> None:
-    """Weights that know no context need none; methods that know its time do."""
-    facts = Facts(pools=(Pool(),), rates=(Rate(),), deployments=(Deployment(phase_split=wanted),), events=(USED,))
-
-    assert (
-        metered(facts, at("01:00"), at("02:00")).value("SELECT context_tokens::BIGINT FROM metering.model_usage_hourly")
-        == context
     )
 
 
