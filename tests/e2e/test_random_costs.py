@@ -22,7 +22,7 @@ from tests.oracle_costs import origin_rows
 from tests.oracle_fleet import fleet
 from tests.oracle_phases import Shares
 
-SEEDS = range(12)
+SEEDS = range(8)
 
 
 def agreed(folder: Path, document: Document, trace: Trace) -> None:
