@@ -19,6 +19,8 @@ SELECT MIN(earliest) FROM (
     SELECT MIN(effective_from) AS earliest FROM book.pool
     UNION ALL SELECT MIN(effective_from) FROM book.deployment
     UNION ALL SELECT MIN(effective_from) FROM book.shared_cost
+    UNION ALL SELECT MIN(effective_from) FROM book.commitment
+    UNION ALL SELECT MIN(effective_from) FROM book.asset
 )
 """
 
