@@ -82,7 +82,7 @@ ALTER TABLE metering.placed_usage_hourly ADD COLUMN output_context_tokens HUGEIN
 ALTER TABLE metering.placed_usage_hourly ADD COLUMN reasoning_context_tokens HUGEINT DEFAULT 0;
 ALTER TABLE metering.placed_usage_hourly ALTER COLUMN output_context_tokens SET NOT NULL;
 ALTER TABLE metering.placed_usage_hourly ALTER COLUMN reasoning_context_tokens SET NOT NULL;
-COMMENT ON COLUMN metering.placed_usage_hourly.output_context_tokens IS 'sum over events of output tokens x the context they were decoded in: the prompt and half of what was decoded; each of both counts to 2147483647 at most; 0 unless something weighs context';
+COMMENT ON COLUMN metering.placed_usage_hourly.output_context_tokens IS 'sum over events of output tokens x the context they were decoded in: the prompt and half of what was decoded; each of both counts to 2147483647 at most; 0 in hours metered before it was added up';
 
 CREATE OR REPLACE VIEW metering.consumption_hourly AS
 SELECT

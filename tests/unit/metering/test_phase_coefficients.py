@@ -49,16 +49,6 @@ effective_from = 2026-10-01T00:00:00Z
 """
 MODEL = '[[models]]\nid = "m"\nconfig = "70b.json"\n'
 
-# As schema 0015 has it, for a ledger that has not come so far.
-TABLE = """
-CREATE TABLE IF NOT EXISTS metering.phase_coefficient (
-    deployment_no INTEGER NOT NULL, model_no INTEGER NOT NULL, method VARCHAR NOT NULL, effective_from TIMESTAMP NOT NULL,
-    effective_to TIMESTAMP NOT NULL, uncached_input_ps BIGINT NOT NULL, cache_read_ps BIGINT NOT NULL,
-    cache_write_ps BIGINT NOT NULL, output_ps BIGINT NOT NULL, reasoning_ps BIGINT NOT NULL, context_as BIGINT NOT NULL,
-    confidence metering.confidence NOT NULL, inputs VARCHAR NOT NULL, failure VARCHAR NOT NULL
-)
-"""
-
 Synced = Callable[[str], list[Period]]
 Rows = list[tuple[Any, ...]]
 
@@ -71,7 +61,6 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with Ledger(tmp_path / "l.duckdb") as opened:
         migrate(opened, FrozenClock())
         with opened.transaction() as session:
-            session.do(TABLE)
             session.do(
                 "INSERT INTO metering.metered_hour SELECT hour, $now, 1 "
                 "FROM unnest(range($start::TIMESTAMP, $now::TIMESTAMP, INTERVAL 1 HOUR)) AS elapsed (hour)",
