@@ -38,13 +38,12 @@ label AS (
     JOIN raw.caller USING (caller_no)
     LEFT JOIN metering.token_factor USING (model_no, tier)  -- NULL: nothing weighs differently
 ),
-phase AS (  -- cost x weight // whole = cost // whole x weight + cost % whole x weight // whole; in 64 bits where that is exact
+phase AS (  -- cost x weight // whole = cost // whole x weight + cost % whole x weight // whole
     SELECT
         hour_no, kind_no, hour_no * 2 + decodes::INTEGER AS phase_no, weight, context_weight, cost, whole,
         (cost // whole)::BIGINT AS quotient, (cost % whole)::BIGINT AS rest,
-        whole <= 9223372036854775807 AND weight_max <= 9223372036854775807 // GREATEST(cost % whole, 1) AS narrow,
-        weight_max <= 100000000000000000000000000000000000000 // GREATEST(cost % whole, 1) AS wide,
-        CASE WHEN whole <= 9223372036854775807 THEN whole ELSE 1 END::BIGINT AS narrow_whole
+        whole <= 70368744177664 AS narrow,  -- 2^46: then digits of 2^16 divide in 64 bits
+        weight_max <= 100000000000000000000000000000000000000 // GREATEST(cost % whole, 1) AS wide
     FROM (
         SELECT hour_no, kind_no, decodes, weight, context_weight, weight_max,
             CASE WHEN decodes THEN decode_nano ELSE prefill_nano END AS cost,
@@ -52,9 +51,9 @@ phase AS (  -- cost x weight // whole = cost // whole x weight + cost % whole x 
         FROM deployment_hour CROSS JOIN kind
     )
 ),
-token AS (
+token AS NOT MATERIALIZED (
     SELECT
-        phase.phase_no, phase.cost, phase.whole, phase.quotient, phase.rest, phase.narrow, phase.wide, phase.narrow_whole,
+        phase.phase_no, phase.cost, phase.whole, phase.quotient, phase.rest, phase.narrow, phase.wide,
         phase.weight * label.factor AS weight, phase.context_weight * label.factor AS context_weight, label.label_no * 5 + kind_no AS key_no,
         CASE kind_no WHEN 0 THEN cache_read_tokens WHEN 1 THEN cache_write_tokens WHEN 2 THEN output_tokens
             WHEN 3 THEN reasoning_tokens ELSE uncached_input_tokens END AS tokens,
@@ -66,41 +65,68 @@ token AS (
     WHERE usage.charge_period_start >= $period_start::TIMESTAMP AND usage.charge_period_start < $period_end::TIMESTAMP
         AND usage.deployment_no > 0
 ),
+narrow_weighed AS (  -- no weight is more than the whole
+    SELECT
+        phase_no, key_no, tokens, cost, whole::BIGINT AS whole, quotient, rest,
+        tokens * weight + (context_tokens * context_weight)::BIGINT AS weight
+    FROM token
+    WHERE tokens > 0 AND narrow
+),
+narrow_high AS (
+    SELECT
+        narrow_weighed.*, weight // 4294967296 * rest // whole AS digit, weight // 4294967296 * rest % whole AS carry
+    FROM narrow_weighed
+),
+narrow_middle AS (
+    SELECT
+        narrow_high.* REPLACE (
+            digit * 65536 + (carry * 65536 + weight // 65536 % 65536 * rest) // whole AS digit,
+            (carry * 65536 + weight // 65536 % 65536 * rest) % whole                  AS carry)
+    FROM narrow_high
+),
+narrow_part AS (
+    SELECT
+        phase_no, key_no, tokens, cost,
+        quotient * weight + digit * 65536 + (carry * 65536 + weight % 65536 * rest) // whole AS share,
+        (carry * 65536 + weight % 65536 * rest) % whole                                      AS remainder
+    FROM narrow_middle
+),
 weighed AS (
     SELECT
-        phase_no, key_no, tokens, cost, whole, narrow, wide, narrow_whole, quotient, rest,
-        CASE WHEN narrow THEN tokens * weight + (context_tokens * context_weight)::BIGINT END                        AS narrow_weight,
-        CASE WHEN NOT narrow THEN tokens * weight::HUGEINT + context_tokens * context_weight::HUGEINT END            AS wide_weight
+        phase_no, key_no, tokens, cost, whole, wide, quotient, rest,
+        tokens * weight::HUGEINT + context_tokens * context_weight::HUGEINT AS weight
     FROM token
-    WHERE tokens > 0
+    WHERE tokens > 0 AND NOT narrow
 ),
 long AS (  -- long division by digits of 1e7, as where phases are split, where cost x weight alone can exceed 128 bits
     SELECT
-        weighed.*, CASE WHEN wide THEN NULL ELSE rest // 100000000000000 * wide_weight END AS high,
-        CASE WHEN wide THEN NULL ELSE rest // 10000000 % 10000000 * wide_weight END        AS middle
+        weighed.*, CASE WHEN wide THEN NULL ELSE rest // 100000000000000 * weight END AS high,
+        CASE WHEN wide THEN NULL ELSE rest // 10000000 % 10000000 * weight END        AS middle
     FROM weighed
 ),
 divided AS (
     SELECT
-        phase_no, key_no, tokens, cost, whole, narrow, narrow_whole, quotient, rest, narrow_weight,
-        CASE WHEN narrow THEN NULL WHEN wide THEN quotient * wide_weight
-            ELSE quotient * wide_weight + high // whole * 100000000000000 + (high % whole * 10000000 + middle) // whole * 10000000
-            END AS wide_share,
-        CASE WHEN narrow THEN NULL WHEN wide THEN rest * wide_weight
-            ELSE (high % whole * 10000000 + middle) % whole * 10000000 + rest % 10000000 * wide_weight END AS wide_rest
+        phase_no, key_no, tokens, cost, whole,
+        CASE WHEN wide THEN quotient * weight
+            ELSE quotient * weight + high // whole * 100000000000000 + (high % whole * 10000000 + middle) // whole * 10000000 END AS share,
+        CASE WHEN wide THEN rest * weight
+            ELSE (high % whole * 10000000 + middle) % whole * 10000000 + rest % 10000000 * weight END AS rest
     FROM long
 ),
 part AS (
-    SELECT
-        phase_no, key_no, tokens, cost,
-        CASE WHEN narrow THEN quotient * narrow_weight + rest * narrow_weight // narrow_whole
-            ELSE (wide_share + wide_rest // whole)::BIGINT END AS share,
-        CASE WHEN narrow THEN rest * narrow_weight % narrow_whole ELSE wide_rest % whole END AS remainder
+    SELECT phase_no, key_no, tokens, cost, (share + rest // whole)::BIGINT AS share, rest % whole AS remainder
     FROM divided
 ),
 ranked AS (
     SELECT
-        phase_no // 2 AS hour_no, key_no // 5 AS label_no, key_no % 5 AS kind_no, tokens, share,
+        phase_no, key_no, tokens, share,
+        ROW_NUMBER() OVER largest_first AS place,
+        cost - SUM(share) OVER (largest_first ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS left_over
+    FROM narrow_part
+    WINDOW largest_first AS (PARTITION BY phase_no ORDER BY remainder DESC, key_no)
+    UNION ALL
+    SELECT
+        phase_no, key_no, tokens, share,
         ROW_NUMBER() OVER largest_first AS place,
         cost - SUM(share) OVER (largest_first ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS left_over
     FROM part
@@ -111,7 +137,7 @@ SELECT
     'workload'::metering.cost_kind AS cost_kind, CASE WHEN caller_no = 0 THEN 'unlogged' ELSE '' END AS cause,
     token_kind, tokens AS consumed_tokens, share + CASE WHEN place <= left_over THEN 1 ELSE 0 END AS effective_cost_nano,
     allocation_method, confidence
-FROM ranked
+FROM (SELECT phase_no // 2 AS hour_no, key_no // 5 AS label_no, key_no % 5 AS kind_no, tokens, share, place, left_over FROM ranked)
 JOIN deployment_hour USING (hour_no)
 JOIN label USING (label_no)
 JOIN kind USING (kind_no)

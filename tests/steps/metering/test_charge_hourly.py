@@ -191,6 +191,19 @@ def test_shares_are_exact_beyond_64_bits(metered, weight: int) -> None:
     assert {key[0]: nano for key, nano in found.items()} == pencil.split(9_123_456_789_123, counts)
 
 
+@pytest.mark.parametrize("above", [-1, 0, 1])
+@pytest.mark.parametrize("cost", [9_123_456_789_123, 2**46 - 1, 2**46 + 12_345])
+def test_shares_are_exact_where_wider_integers_take_over(metered, above: int, cost: int) -> None:
+    """Weights that add up to 2^46 tokens, one less and one more; costs below and above them."""
+    counts = {"a": 2**45 + 2**31 - 7, "b": 65_535, "c": 65_536, "d": 1}
+    counts["e"] = 2**46 + above - sum(counts.values())
+    kinds = ("uncached_input", "cache_read", "cache_write", "output", "reasoning")
+    facts = dedicated(cost, *(used(name, output=n) for name, n in counts.items()), weights=dict.fromkeys(kinds, 1))
+    found = money(metered(facts, NOON, NOON + HOUR))
+
+    assert {key[0]: nano for key, nano in found.items()} == pencil.split(cost, counts)
+
+
 def test_unplaced_usage_is_a_line_without_a_price(metered) -> None:
     """Unpriced is not free: NULL, with its cause, beside the idle pool that did not take it."""
     session = metered(
