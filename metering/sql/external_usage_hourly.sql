@@ -91,24 +91,30 @@ seat AS (
     FROM metering.series_place AS series
     JOIN offer ON offer.provider = series.provider AND offer.model_no = series.model_no AND offer.tier = series.tier
 ),
-usage AS (
+request AS MATERIALIZED (  -- few of the events, and found by their series alone before anything else is asked of them
     SELECT
-        term.charge_period_start, seat.place_no, term.term_no,
-        SUM(event.uncached_input_tokens) AS uncached_input_tokens, SUM(event.cache_read_tokens) AS cache_read_tokens,
-        SUM(event.cache_write_tokens) AS cache_write_tokens, SUM(event.output_tokens) AS output_tokens,
-        SUM(event.reasoning_tokens) AS reasoning_tokens
+        seat.place_no, seat.offer_no, date_trunc('hour', event.occurred_at) AS charge_period_start, event.occurred_at,
+        event.uncached_input_tokens + event.cache_read_tokens + event.cache_write_tokens AS prompt_tokens,
+        event.uncached_input_tokens, event.cache_read_tokens, event.cache_write_tokens, event.output_tokens, event.reasoning_tokens
     FROM raw.usage_event AS event
     JOIN seat
         ON seat.series_no = event.series_no
         AND event.occurred_at >= seat.effective_from AND event.occurred_at < seat.effective_to
-    JOIN term
-        ON term.offer_no = seat.offer_no AND term.charge_period_start = date_trunc('hour', event.occurred_at)
-        AND event.occurred_at >= term.slot_start AND event.occurred_at < term.slot_end
-        AND event.uncached_input_tokens + event.cache_read_tokens + event.cache_write_tokens > term.above
-        AND event.uncached_input_tokens + event.cache_read_tokens + event.cache_write_tokens <= term.until
     ANTI JOIN metering.observed_event AS observed ON observed.event_row = event.rowid
     WHERE event.occurred_at >= $period_start::TIMESTAMP AND event.occurred_at < $period_end::TIMESTAMP
-    GROUP BY term.charge_period_start, seat.place_no, term.term_no
+),
+usage AS (
+    SELECT
+        request.charge_period_start, request.place_no, term.term_no,
+        SUM(request.uncached_input_tokens) AS uncached_input_tokens, SUM(request.cache_read_tokens) AS cache_read_tokens,
+        SUM(request.cache_write_tokens) AS cache_write_tokens, SUM(request.output_tokens) AS output_tokens,
+        SUM(request.reasoning_tokens) AS reasoning_tokens
+    FROM request
+    JOIN term
+        ON term.offer_no = request.offer_no AND term.charge_period_start = request.charge_period_start
+        AND request.occurred_at >= term.slot_start AND request.occurred_at < term.slot_end
+        AND request.prompt_tokens > term.above AND request.prompt_tokens <= term.until
+    GROUP BY request.charge_period_start, request.place_no, term.term_no
 ),
 witness AS (
     SELECT evidence, 1::BIGINT << (ROW_NUMBER() OVER (ORDER BY evidence) - 1) AS bit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +12,6 @@ import ledgers
 from bench_meter import _READ, MONTH, clear, nothing
 from measure import THREADS, Result, Setting, clocked, cost, isolated, memory, peak_gib, rounds
 
-from apportion.config.load import load
-from apportion.ledger import book
 from apportion.ledger.connection import Ledger
 from metering.meter import meter
 
@@ -22,24 +21,26 @@ CHANGED_HOURS = (fleet.END - datetime(2025, 11, 24, tzinfo=UTC)).days * 24
 
 
 def run(setting: Setting) -> list[Result]:
-    """The month, and the hours that a changed price reaches."""
+    """The month, by as many keys as there are teams and by ten times as many, and the hours that a changed price reaches."""
     count = setting.size(small=1_000_000, full=50_000_000)
-    config = cost_fleet.config(setting.work / "cost")
-    changed = cost_fleet.config(setting.work / "cost", changed=True)
-    filled = isolated(cost_fleet.filled, setting.work / f"cost-{count}.duckdb", config, count)
-    seconds, peak = isolated(compare, filled, config, changed, setting)
-    millions = (
-        f"{count / 1e6:g} M events, {cost_fleet.POOLS} pools, {cost_fleet.TEAMS} teams, {cost_fleet.MODELS} models"
-    )
-    return [
-        cost("month", f"a month of {millions}: hourly GROUP BY → metering, every component and rung", seconds["month"], seconds["floor"], MONTH_COST_MAX),
-        cost("rate change", f"the month → the {CHANGED_HOURS} hours that a changed price of one pool reaches", seconds["changed"], seconds["month"]),
-        memory(f"peak memory at {count / 1e6:g} M events", peak, PEAK_GIB_MAX),
-    ]  # fmt: skip
+    found = []
+    for keys, target in ((1, MONTH_COST_MAX), (10, None)):
+        callers = keys * cost_fleet.TEAMS
+        config = cost_fleet.config(setting.work / f"cost-{callers}", callers)
+        changed = cost_fleet.config(setting.work / f"cost-{callers}", callers, changed=True)
+        filled = isolated(cost_fleet.filled, setting.work / f"cost-{count}-{callers}.duckdb", config, count, callers)
+        seconds, lines, peak = isolated(compare, filled, config, changed, setting)
+        fleet_of = f"{count / 1e6:g} M events, {cost_fleet.POOLS} pools, {cost_fleet.TEAMS} teams, {callers} keys, {lines / 1e6:.1f} M lines"
+        found += [
+            cost(f"month of {callers} keys", f"{fleet_of}: hourly GROUP BY → metering, every component and rung", seconds["month"], seconds["floor"], target),
+            cost(f"rate change of {callers} keys", f"the month → the {CHANGED_HOURS} hours that a changed price of one pool reaches", seconds["changed"], seconds["month"]),
+            replace(memory(f"peak memory with {callers} keys", peak, PEAK_GIB_MAX), key=f"memory of {callers} keys"),
+        ]  # fmt: skip
+    return found
 
 
-def compare(filled: Path, config: Path, changed: Path, setting: Setting) -> tuple[dict[str, list[float]], float]:
-    """Seconds of every case in one ledger, and GiB at the peak."""
+def compare(filled: Path, config: Path, changed: Path, setting: Setting) -> tuple[dict[str, list[float]], int, float]:
+    """Seconds of every case in one ledger, the charge lines of its month, and GiB at the peak."""
     path = ledgers.copied(filled, setting.work / "cost-measured.duckdb")
     with Ledger(path, threads=THREADS) as ledger:
         seconds = rounds(
@@ -50,8 +51,9 @@ def compare(filled: Path, config: Path, changed: Path, setting: Setting) -> tupl
             },
             setting.rounds,
         )
+        lines = int(ledger.session().value("SELECT count(*) FROM metering.charge_hourly"))
     ledgers.remove(path)
-    return seconds, peak_gib()
+    return seconds, lines, peak_gib()
 
 
 def month(ledger: Ledger) -> float:
@@ -69,18 +71,13 @@ def rate_change(ledger: Ledger, config: Path, changed: Path) -> float:
     """Seconds to meter again what another price of one pool reaches; the first price is put back afterwards, untimed."""
     if not ledger.session().value("SELECT count(*) FROM metering.metered_hour"):
         month(ledger)
-    _sync(ledger, changed)
+    cost_fleet.synced(ledger, changed)
 
     def again() -> None:
         report = meter(ledger, ledgers.Fixed(), settle=nothing)
         assert report.hours == CHANGED_HOURS, report
 
     took = clocked(again)
-    _sync(ledger, config)
+    cost_fleet.synced(ledger, config)
     meter(ledger, ledgers.Fixed(), settle=nothing)
     return took
-
-
-def _sync(ledger: Ledger, config: Path) -> None:
-    with ledger.transaction() as session:
-        book.sync(session, load(config), fleet.END)
