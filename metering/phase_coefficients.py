@@ -89,9 +89,13 @@ def _computed(architecture: str, gpu: str, serving: Serving) -> Coefficients | s
         likely = hardware.nearest(gpu)
         return f"the hardware catalog has no GPU {gpu}" + (f"; it has {', '.join(likely)}" if likely else "")
     try:
-        return roofline(restored(json.loads(architecture)), found, serving)
+        made = roofline(restored(json.loads(architecture)), found, serving)
     except ValueError as error:
         return str(error)
+    slowest = max(made.uncached_input_ps, made.cache_read_ps, made.cache_write_ps, made.output_ps, made.reasoning_ps)
+    if slowest > TOKEN_PS_MAX or made.context_as > CONTEXT_AS_MAX:
+        return "by its config a token takes hours of a GPU, which no model does; correct the file or mean_context"
+    return made
 
 
 def _row(deployment_no: int, model_no: int, computed: Coefficients | str, effective: Period) -> Row:
