@@ -23,6 +23,10 @@ from metering.efficiency.coefficients import ROOFLINE, Coefficients, Serving, ro
 TENSOR_PARALLEL_MAX: Final = 8
 """A deployment of more GPUs than a node has, that says nothing else, is taken for replicas of a node each."""
 MODELLED: Final = "modelled"
+TOKEN_PS_MAX: Final = 10**16
+"""Hours of a GPU for one token: times 10^14 tokens of a deployment-hour it stays below 2^102, which a cost can still be divided by."""
+CONTEXT_AS_MAX: Final = 3 * 10**13
+"""Likewise for one token of context, in contexts of 2^31; an old GPU with the widest cache there was takes half of it."""
 
 _CONTENT: Final = {
     "deployment_no": "INTEGER", "model_no": "INTEGER", "method": "VARCHAR", "uncached_input_ps": "BIGINT",
