@@ -24,3 +24,14 @@ def grouped(scaled: int, decimals: int, shown: int) -> str:
     units, rest = divmod(abs(scaled), 10**decimals)
     after = f"{rest:0{decimals}d}"[:shown]
     return f"{'-' if scaled < 0 else ''}{units:,}{'.' if shown else ''}{after}"
+
+
+def rounded(dividend: int, divisor: int) -> int:
+    """The integer nearest to a quotient of integers, ties to the even one, so that two parts of a whole still add up to it."""
+    whole, rest = divmod(dividend, divisor)
+    return whole + (rest * 2 > divisor or (rest * 2 == divisor and whole % 2 == 1))
+
+
+def percent(part: int, whole: int) -> str:
+    """A part of a whole with two decimals, rounded half to even; empty where there is no whole."""
+    return f"{grouped(rounded(int(part) * 10_000, int(whole)), 2, 2)} %" if whole else ""

@@ -7,22 +7,29 @@ is integer nano until `shown`, which writes it as decimal text.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
-from apportion.domain.errors import UsageError
+from apportion.domain.errors import LedgerError, UsageError
 from apportion.domain.money import text
-from apportion.domain.period import HOUR, Period
-from apportion.ledger.connection import Session
+from apportion.domain.period import HOUR, Period, month_of, next_month
+from apportion.domain.tokens import DECODE, PREFILL
+from apportion.ledger.connection import Row, Session
+from exporters import causes
+from exporters.explanation_absent import nothing
 
 HOURS_MAX: Final = 5
 """Hours worth looking at first: the dearest ones."""
 
+_KNOWS_CHOICES: Final = "SELECT count(*) > 0 FROM information_schema.tables WHERE table_name = 'phase_choices'"
+
 _INSIDE: Final = """
 WHERE charge_period_start >= $start AND charge_period_start < $end
     AND ($team::VARCHAR IS NULL OR team_id = $team) AND ($model::VARCHAR IS NULL OR model_id = $model)
-    AND ($deployment::VARCHAR IS NULL OR deployment_id = $deployment)
+    AND ($deployment::VARCHAR IS NULL OR deployment_id = $deployment) AND ($pool::VARCHAR IS NULL OR pool_id = $pool)
 """
 _LINES: Final = f"""
 SELECT
@@ -44,9 +51,12 @@ LIMIT {HOURS_MAX}
 _SETTLED: Final = """
 SELECT pool_id, cost_kind::VARCHAR AS cost_kind, cause, allocation_method, sum(effective_cost_nano)::HUGEINT AS effective_cost_nano
 FROM settlement
-WHERE billing_period = $start AND team_id = $team
+WHERE billing_period = $start AND team_id = $team AND ($pool::VARCHAR IS NULL OR pool_id = $pool)
 GROUP BY ALL
 ORDER BY ALL
+"""
+_CAUSES: Final = f"""
+SELECT DISTINCT cost_kind::VARCHAR AS cost_kind, cause, team_id FROM chargeback_hourly {_INSIDE} ORDER BY ALL
 """
 _PLACES: Final = f"""
 SELECT pool_id, deployment_id FROM chargeback_hourly {_INSIDE} AND pool_id <> ''
@@ -58,6 +68,7 @@ _PARTS: Final = {
     "origin_charges": f"SELECT * FROM origin_charges {_AT} ORDER BY component, evidence, currency, cause",
     "cost": f"SELECT * FROM hours {_AT} AND deployment_id = $deployment",
     "idle": f"SELECT cause, idle_nano FROM idle_hours {_AT} AND deployment_id = $deployment ORDER BY cause",
+    "phase_choice": f"SELECT phase_split, policy_phase_split, phase_method FROM phase_choices {_AT} AND deployment_id = $deployment",
     "phases": f"SELECT * FROM phase_methods {_AT} AND deployment_id = $deployment ORDER BY rung, phase_method",
 }
 """What a deployment's hour is explained by, each with its query."""
@@ -72,12 +83,14 @@ class Question:
         team: its id, or None for all.
         model: its id, or None for all.
         deployment: its id, or None for all.
+        pool: its id, or None for all.
     """
 
     period: Period
     team: str | None = None
     model: str | None = None
     deployment: str | None = None
+    pool: str | None = None
 
     @property
     def is_hour(self) -> bool:
@@ -85,47 +98,58 @@ class Question:
         return self.period.end - self.period.start == HOUR
 
     @property
+    def is_settled(self) -> bool:
+        """Whether settlement, which knows teams and pools, has lines of it: a team's month."""
+        return not self.is_hour and self.team is not None and self.model is None and self.deployment is None
+
+    @property
     def parameters(self) -> dict[str, object]:
         """What the queries ask for."""
         return {
             "start": self.period.start, "end": self.period.end, "team": self.team, "model": self.model,
-            "deployment": self.deployment,
+            "deployment": self.deployment, "pool": self.pool,
         }  # fmt: skip
 
 
 def explained(results: Session, question: Question) -> dict[str, Any]:
     """What a figure is made of, ready for JSON.
 
-    Returns: `lines` of the figure as metered; of a month also what `settled` adds and its dearest `hours`; of an hour the
-    `deployment_hours` behind it, each with origin charges, cost, idle and phases, the chosen rung marked.
-    Raises: UsageError when nothing was metered there, naming what there is.
+    Returns: `lines` of the figure as metered, and what to do about their `causes`; of a month also what `settled` adds and its
+    dearest `hours`; of an hour the `deployment_hours` behind it, each with origin charges, cost, idle and phases, what of it was
+    asked about, the chosen rung marked. `charged_cost_nano` is what the month's chargeback says, where settlement is known.
+    Raises: UsageError when nothing was metered there, naming what there is; LedgerError for results of an earlier version.
     """
+    if not results.value(_KNOWS_CHOICES):
+        msg = "these results were published by an earlier version of apportion; `apportion meter` publishes them again"
+        raise LedgerError(msg)
     lines = _objects(results, _LINES, question.parameters)
     if not lines:
-        raise UsageError(_nothing(results, question))
+        raise UsageError(nothing(results, question.parameters))
+    metered = sum(line["effective_cost_nano"] or 0 for line in lines)
+    settled = _objects(results, _SETTLED, _only(question, "start", "team", "pool")) if question.is_settled else []
+    moved = sum(line["effective_cost_nano"] for line in settled) if question.is_settled else None
     found: dict[str, Any] = {
         "period_start": question.period.start, "period_end": question.period.end, "team_id": question.team,
-        "model_id": question.model, "deployment_id": question.deployment,
-        "billing_currency": results.value("SELECT billing_currency FROM status"),
-        "effective_cost_nano": sum(line["effective_cost_nano"] or 0 for line in lines), "lines": lines,
+        "model_id": question.model, "deployment_id": question.deployment, "pool_id": question.pool,
+        "billing_currency": results.value("SELECT billing_currency FROM status"), "effective_cost_nano": metered,
+        "settled_cost_nano": moved, "charged_cost_nano": None if moved is None else metered + moved,
+        "lines": lines, "causes": _causes(results, question),
     }  # fmt: skip
     if question.is_hour:
         places = results.rows(_PLACES, question.parameters)
-        found["deployment_hours"] = [_deployment_hour(results, question.period, *place) for place in places]
+        found["deployment_hours"] = [_deployment_hour(results, question.period, place, lines) for place in places]
     else:
-        found["settled"] = (
-            _objects(results, _SETTLED, {"start": question.period.start, "team": question.team})
-            if question.team is not None and question.model is None and question.deployment is None
-            else []
-        )
+        found["settled"] = settled
         found["hours"] = _objects(results, _HOURS, question.parameters)
     return found
 
 
 def shown(value: Any) -> Any:
-    """The same with every `…_nano` as decimal text under its name without the unit."""
+    """The same for programs: every `…_nano` as decimal text under its name without the unit, times as RFC 3339 in UTC."""
     if isinstance(value, list):
         return [shown(one) for one in value]
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
     if not isinstance(value, dict):
         return value
     return {
@@ -134,39 +158,86 @@ def shown(value: Any) -> Any:
     }
 
 
-def _deployment_hour(results: Session, hour: Period, pool: str, deployment: str) -> dict[str, Any]:
+def _only(question: Question, *names: str) -> dict[str, object]:
+    return {name: question.parameters[name] for name in names}
+
+
+def _causes(results: Session, question: Question) -> list[dict[str, str]]:
+    """What the causes of the lines mean and who can do what about them, each once."""
+    found: dict[str, dict[str, str]] = {}
+    for cost_kind, cause, team in results.rows(_CAUSES, question.parameters):
+        known = causes.of_line(cost_kind, cause, team)
+        if known is not None:
+            name, said = known
+            found[name] = {"cause": name, "means": said.means, "who_can_act": said.who_can_act}
+    return [found[name] for name in sorted(found)]
+
+
+def _deployment_hour(results: Session, hour: Period, place: Row, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    pool, deployment = place
     asked = {"start": hour.start, "pool": pool, "deployment": deployment}
     parts = {
         name: _objects(results, sql, asked if "$deployment" in sql else {"start": hour.start, "pool": pool})
         for name, sql in _PARTS.items()
     }
-    cost = parts.pop("cost")
-    method = cost[0]["allocation_method"] if cost else ""
+    cost = next(iter(parts.pop("cost")), None)
+    choice = next(iter(parts.pop("phase_choice")), None)
     for rung in parts["phases"]:
         rung["inputs"] = json.loads(rung["inputs"] or "{}")
-        rung["is_chosen"] = method.endswith(f"+{rung['phase_method']}")
-    return {"pool_id": pool, "deployment_id": deployment, "cost": cost[0] if cost else None, **parts}
+        rung["is_chosen"] = choice is not None and rung["phase_method"] == choice["phase_method"]
+    if choice is not None:
+        choice |= _asked_by(choice, parts["phases"])
+    own = [line for line in lines if (line["pool_id"], line["deployment_id"]) == (pool, deployment)]
+    for idle in parts["idle"]:
+        same = [line for line in own if (line["cost_kind"], line["cause"]) == ("idle", idle["cause"])]
+        idle["asked_nano"] = sum(line["effective_cost_nano"] for line in same)
+    found: dict[str, Any] = {"pool_id": pool, "deployment_id": deployment, "cost": cost, **parts}
+    found["pool_paid_us"] = results.value(
+        f"SELECT sum(paid_us)::HUGEINT FROM hours {_AT}", {"start": hour.start, "pool": pool}
+    )
+    found |= {"phase_choice": choice, "asked": _asked_for(own, [idle["cause"] for idle in parts["idle"]])}
+    if cost and cost["prefill_nano"] + cost["decode_nano"] and not parts["phases"]:
+        found["note"] = _meter_again(results, hour)
+    return found
+
+
+def _asked_by(choice: Mapping[str, Any], phases: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Who asked for the phase split, and why it was not taken where it was not."""
+    asked, taken = choice["phase_split"], choice["phase_method"].split("/")[0]
+    wanted = ("role", "measured") if asked == "measured" else (asked,)
+    said = [one["failure"] for one in phases if one["phase_method"].split("/")[0] in wanted and one["failure"]]
+    return {
+        "asked_by": "" if not asked else "policy" if asked == choice["policy_phase_split"] else "deployment",
+        "failure": "" if asked in ("", "auto") or taken in wanted else "; ".join(said),
+    }
+
+
+def _asked_for(lines: Sequence[Mapping[str, Any]], idle: Sequence[str]) -> dict[str, int]:
+    """What the lines of a question bear of each part of a deployment's hour; what commitments leave unused is not in it."""
+    found: Counter[str] = Counter()
+    for line in lines:
+        kind, token_kind = line["cost_kind"], line["token_kind"]
+        part = "unattributed" if kind == "workload" else kind
+        part = "prefill" if token_kind in PREFILL else "decode" if token_kind in DECODE else part
+        if kind != "idle" or line["cause"] in idle:
+            found[f"{part}_nano"] += line["effective_cost_nano"] or 0
+    return {
+        f"{part}_nano": found[f"{part}_nano"] for part in ("unmeasured", "idle", "prefill", "decode", "unattributed")
+    }
+
+
+def _meter_again(results: Session, hour: Period) -> str:
+    """How to get rungs that were not kept when the hour was metered."""
+    month = month_of(hour.start)
+    last = results.value("SELECT max(charge_period_start) FROM chargeback_hourly")
+    first = results.value("SELECT min(charge_period_start) FROM chargeback_hourly")
+    since, until = max(first, month), min(last + HOUR, next_month(month))
+    return (
+        "this hour was metered before the rungs of its phase split were kept; "
+        f"`apportion meter --since {since:%Y-%m-%dT%H:%MZ} --until {until:%Y-%m-%dT%H:%MZ}` meters its month again and keeps them"
+    )
 
 
 def _objects(results: Session, sql: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
     columns = [row[0] for row in results.rows(f"DESCRIBE {sql}", parameters)]
     return [dict(zip(columns, row, strict=True)) for row in results.rows(sql, parameters)]
-
-
-def _nothing(results: Session, question: Question) -> str:
-    """Why there is nothing to explain, and what to ask instead."""
-    inside = {"start": question.period.start, "end": question.period.end}
-    teams = results.rows(
-        "SELECT DISTINCT team_id FROM chargeback_hourly WHERE charge_period_start >= $start AND charge_period_start < $end ORDER BY 1",
-        inside,
-    )
-    when = f"from {question.period.start:%Y-%m-%d %H:%M} to {question.period.end:%Y-%m-%d %H:%M}"
-    if not teams:
-        first, last = results.row("SELECT min(charge_period_start), max(charge_period_start) FROM chargeback_hourly")
-        there = (
-            f"charges reach from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}" if first else "run `apportion meter`"
-        )
-        return f"nothing was charged {when}; {there}."
-    return (
-        f"nothing was charged {when} for what was asked; teams with charges then: {', '.join(row[0] for row in teams)}."
-    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console
 
-from exporters.amounts import grouped
-from exporters.columns import Column, show_columns
+from exporters.amounts import grouped, percent, rounded
+from exporters.columns import Column, folded, printable, show_columns
 
 DECIMALS: Final = 9
 GPU_HOUR_US: Final = 3_600_000_000
@@ -20,43 +19,59 @@ Rows = Sequence[Mapping[str, Any]]
 def show(found: Mapping[str, Any], console: Console) -> None:
     """Print what `explained` found."""
     currency = found["billing_currency"]
-    asked = " · ".join(str(found[name]) for name in ("team_id", "model_id", "deployment_id") if found[name] is not None)
+    told = ("team_id", "pool_id", "deployment_id", "model_id")
+    asked = " · ".join(str(found[name]) for name in told if found[name] is not None)
     when = f"{found['period_start']:%Y-%m-%d %H:%M} to {found['period_end']:%Y-%m-%d %H:%M} UTC"
-    _lines(
-        f"{asked or 'everything'}, {when}: {_amount(found['effective_cost_nano'])} {currency}", found["lines"], console
-    )
-    for hour in found.get("deployment_hours", ()):
-        _hour(hour, currency, console)
-    if found.get("settled"):
-        columns = _columns(
-            found["settled"], ("pool_id", "cost_kind", "cause", "allocation_method", "effective_cost_nano")
+    title = f"{asked or 'everything'}, {when}: {_amount(found['effective_cost_nano'])} {currency}"
+    if found["settled_cost_nano"]:
+        title += (
+            f" as metered, and {_amount(found['settled_cost_nano'])} from settlement: "
+            f"{_amount(found['charged_cost_nano'])} in the month's chargeback"
         )
-        _below("What the month's settlement adds", columns, console)
+    uncharged = sum(line["consumed_tokens"] or 0 for line in found["lines"] if line["effective_cost_nano"] is None)
+    if uncharged:
+        title += f"; {uncharged:,} tokens have no cost"
+    _lines(title, found["lines"], console, is_hour="deployment_hours" in found)
+    if found["causes"]:
+        _table(
+            "What this means, and who can act", _columns(found["causes"], ("cause", "means", "who_can_act")), console
+        )
+    pool = None
+    for hour in found.get("deployment_hours", ()):
+        if hour["pool_id"] != pool:
+            pool = hour["pool_id"]
+            _origins(hour, currency, console)
+        _hour(hour, console, of_all=found["team_id"] is None and found["model_id"] is None)
+    if found.get("settled"):
+        names = ("pool_id", "cost_kind", "cause", "allocation_method", "effective_cost_nano")
+        columns = _columns(found["settled"], names)
+        columns[-1].total = _amount(found["settled_cost_nano"])
+        columns[0].total = "total"
+        _table("What the month's settlement adds", columns, console)
     if found.get("hours"):
         rows = [{"hour": f"{one['charge_period_start']:%Y-%m-%dT%H:%MZ}", **one} for one in found["hours"]]
-        _below("The dearest hours", _columns(rows, ("hour", "effective_cost_nano")), console)
-        console.print(f"\nTo the bottom of one: add --hour {rows[0]['hour']}")
+        _table("The dearest hours", _columns(rows, ("hour", "effective_cost_nano")), console)
+        console.print(f"\nTo the bottom of one: --hour {rows[0]['hour']} instead of --month")
 
 
-def _lines(title: str, lines: Rows, console: Console) -> None:
+def _lines(title: str, lines: Rows, console: Console, *, is_hour: bool) -> None:
     names = (
-        "pool_id", "deployment_id", "model_id", "cost_kind", "cause", "token_kind", "allocation_method", "confidence", "hours",
-        "consumed_tokens", "effective_cost_nano",
+        "pool_id", "deployment_id", "model_id", "cost_kind", "cause", "token_kind", "allocation_method", "confidence",
+        *(() if is_hour else ("hours",)), "consumed_tokens", "effective_cost_nano",
     )  # fmt: skip
     columns = _columns(lines, names)
     columns[-1].total = _amount(sum(line["effective_cost_nano"] or 0 for line in lines))
     columns[0].total = "total"
-    show_columns(title, columns, console)
+    show_columns(title, _fitting(columns, console), console)
 
 
-def _hour(hour: Mapping[str, Any], currency: str, console: Console) -> None:
-    """One deployment's hour: what it cost, how it was used, and by which rung its phases were told apart."""
-    name = f"{hour['pool_id']} / {hour['deployment_id'] or '(unscheduled)'}"
+def _origins(hour: Mapping[str, Any], currency: str, console: Console) -> None:
+    """What a pool's hour cost: once for all of its deployments."""
     origins = [
         {
             **one,
             "evidence": one["evidence"] or "rate card",
-            "gpu_hours": grouped(int(one["paid_us"]) * 1000 // GPU_HOUR_US, 3, 3),
+            "gpu_hours": _gpu_hours(one["paid_us"]),
             "in_currency": f"{_amount(one['cost_in_currency_nano'])} {one['currency']}" if one["currency"] else "",
         }
         for one in hour["origin_charges"]
@@ -64,35 +79,45 @@ def _hour(hour: Mapping[str, Any], currency: str, console: Console) -> None:
     names = ("component", "evidence", "cause", "gpu_hours", "in_currency", "list_cost_nano", "effective_cost_nano")
     columns = _columns(origins, names)
     columns[-1].total = _amount(sum(one["effective_cost_nano"] for one in origins if not one["cause"]))
-    columns[0].total = "without a cause: what deployments share"
-    _below(f"{name}: what the pool's hour cost, in {currency}", columns, console)
+    columns[0].total = "what deployments share" if any(one["cause"] for one in origins) else "total"
+    _table(f"{hour['pool_id']}: what the pool's hour cost, in {currency}", columns, console)
+
+
+def _hour(hour: Mapping[str, Any], console: Console, *, of_all: bool) -> None:
+    """One deployment's hour: how it was used, and by which rung its phases were told apart."""
+    name = f"{hour['pool_id']} / {hour['deployment_id'] or '(unscheduled)'}"
     if hour["cost"]:
-        _use(name, hour, console)
+        _use(name, hour, console, of_all=of_all)
     if hour["phases"]:
-        _rungs(name, hour["phases"], console)
+        _rungs(name, hour, console)
+    if hour.get("note"):
+        console.print(printable(f"\n{name}: {hour['note']}"), markup=False)
 
 
-def _use(name: str, hour: Mapping[str, Any], console: Console) -> None:
-    cost = hour["cost"]
-    parts = [("its GPU time's share of the pool's hour", cost["effective_cost_nano"])]
-    parts += [("  unmeasured: nobody saw it", cost["unmeasured_nano"])] if cost["unmeasured_nano"] else []
-    parts += [(f"  idle: {one['cause']}", one["idle_nano"]) for one in hour["idle"]]
-    parts += [("  workload", cost["workload_nano"])]
-    parts += [
-        (f"    {phase}", cost[f"{phase}_nano"])
-        for phase in ("prefill", "decode", "unattributed")
-        if cost[f"{phase}_nano"]
-    ]
-    seen = f"; telemetry saw {_percent(cost['observed_us'], cost['paid_us'])} of it" if cost["observed_us"] else ""
+def _use(name: str, hour: Mapping[str, Any], console: Console, *, of_all: bool) -> None:
+    cost, asked = hour["cost"], hour["asked"]
+    whole = f"its {_gpu_hours(cost['paid_us'])} of the pool's {_gpu_hours(hour['pool_paid_us'])} GPU-hours"
+    parts = [(whole, cost["effective_cost_nano"], sum(asked.values()))]
+    if cost["unmeasured_nano"]:
+        parts.append(("  unmeasured: nobody saw it", cost["unmeasured_nano"], asked["unmeasured_nano"]))
+    parts += [(f"  idle: {one['cause']}", one["idle_nano"], one["asked_nano"]) for one in hour["idle"]]
+    phases = [phase for phase in ("prefill", "decode", "unattributed") if cost[f"{phase}_nano"]]
+    worked = sum(asked[f"{phase}_nano"] for phase in ("prefill", "decode", "unattributed"))
+    parts.append(("  workload", cost["workload_nano"], worked))
+    parts += [(f"    {phase}", cost[f"{phase}_nano"], asked[f"{phase}_nano"]) for phase in phases]
+    seen = f"; telemetry saw {percent(cost['observed_us'], cost['paid_us'])} of it" if cost["observed_us"] else ""
     title = f"{name}: how it was used, by {cost['allocation_method']} ({cost['confidence']}){seen}"
     columns = [
-        Column("part", [part for part, _ in parts]),
-        Column("cost", [_amount(nano) for _, nano in parts], is_number=True),
+        Column("part", [part for part, _, _ in parts]),
+        Column("cost", [_amount(nano) for _, nano, _ in parts], is_number=True),
     ]
-    _below(title, columns, console)
+    if not of_all:
+        columns.append(Column("of it in the lines above", [_amount(nano) for _, _, nano in parts], is_number=True))
+    console.print()
+    show_columns(title, columns, console)
 
 
-def _rungs(name: str, phases: Rows, console: Console) -> None:
+def _rungs(name: str, hour: Mapping[str, Any], console: Console) -> None:
     rows = [
         {
             "": "→" if one["is_chosen"] else "",
@@ -100,18 +125,45 @@ def _rungs(name: str, phases: Rows, console: Console) -> None:
             "confidence": one["confidence"],
             "prefill": _share(one, "prefill_share"),
             "decode": _share(one, "decode_share"),
-            "why not, or from what": one["failure"] or json.dumps(one["inputs"], separators=(", ", ": ")),
+            "why not, or from what": one["failure"] or _inputs(one["inputs"]),
         }
-        for one in phases
+        for one in hour["phases"]
     ]
-    columns = [Column(heading, [row[heading] for row in rows]) for heading in rows[0]]
-    _below(f"{name}: the rungs that could split it into prefill and decode", columns, console)
+    columns = [
+        Column(heading, [row[heading] for row in rows], is_number=heading in ("prefill", "decode"))
+        for heading in rows[0]
+    ]
+    _table(f"{name}: {_choice(hour['phase_choice'])}", columns, console)
 
 
-def _below(title: str, columns: Sequence[Column], console: Console) -> None:
+def _choice(choice: Mapping[str, Any] | None) -> str:
+    """Which phase split was asked for by whom, and which was taken."""
+    if choice is None or not choice["phase_split"]:
+        return "the rungs that could split it into prefill and decode"
+    asked, policy = choice["phase_split"], choice["policy_phase_split"]
+    by = "the policy" if choice["asked_by"] == "policy" else f"the deployment, where the policy says {policy}"
+    taken = f'phase_split = "{asked}" by {by}; taken: {choice["phase_method"]}'
+    if asked == "auto":
+        return f"{taken}, the best rung that can say"
+    return f"{taken}, since {asked} cannot say: {choice['failure']}" if choice["failure"] else f"{taken}, as asked"
+
+
+def _inputs(inputs: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name.replace('_', ' ')} {one:,}" if isinstance(one, int) else f"{name.replace('_', ' ')} {one}"
+        for name, one in inputs.items()
+    )
+
+
+def _table(title: str, columns: Sequence[Column], console: Console) -> None:
     """A table under another."""
     console.print()
-    show_columns(title, columns, console)
+    show_columns(title, _fitting(columns, console), console)
+
+
+def _fitting(columns: Sequence[Column], console: Console) -> list[Column]:
+    """Folded to a terminal's width; whole where no terminal is, for `grep` and `less -S`."""
+    return folded(columns, console.width) if console.is_terminal else list(columns)
 
 
 def _columns(rows: Rows, names: Sequence[str]) -> list[Column]:
@@ -140,11 +192,11 @@ def _amount(nano: int) -> str:
     return grouped(int(nano), DECIMALS, DECIMALS)
 
 
+def _gpu_hours(paid_us: int) -> str:
+    return grouped(rounded(int(paid_us) * 1000, GPU_HOUR_US), 3, 3)
+
+
 def _share(rung: Mapping[str, Any], name: str) -> str:
     if rung["prefill_share"] is None:
         return ""
-    return _percent(rung[name], rung["prefill_share"] + rung["decode_share"])
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{grouped(int(part) * 10_000 // int(whole), 2, 2)} %" if whole else ""
+    return percent(rung[name], rung["prefill_share"] + rung["decode_share"])

@@ -11,6 +11,7 @@ from rich.console import Console
 from apportion.config.prices import ANY_TIER, DAY_US
 from apportion.domain.period import FOREVER
 from apportion.ledger.connection import Session
+from exporters.causes import UNPRICED, next_step
 from exporters.columns import Column, show_columns
 
 PICO_PER_MILLION: Final = 1_000_000
@@ -41,12 +42,6 @@ WHERE cost_kind = 'external' AND effective_cost_nano IS NULL
     AND billing_period = (SELECT max(billing_period) FROM chargeback WHERE cost_kind = 'external')
 GROUP BY provider, model_id, tier, cause ORDER BY tokens DESC, provider, model, tier, cause
 """
-_REMEDY: Final = {
-    "no_price": "write a [[prices.overrides]] row for it, or name a catalog in [prices]",
-    "no_tier": 'write a [[prices.overrides]] row with its tier, or with tier = "*" where the tier does not matter',
-    "no_kind": 'add the price to its row; cache_read = "input" or reasoning = "output" says that it costs what those do',
-    "no_fx": "write an [[fx]] row for the currency of its price",
-}
 
 
 def listed(results: Session, at: datetime | None = None) -> dict[str, Any]:
@@ -89,7 +84,7 @@ def warnings(results: Session) -> list[str]:
     ]
     return said + [
         f"{row['tokens']} tokens ({row['token_kinds']}) of {row['provider']} {row['model']}{_tier(row)} have no cost, "
-        f"{row['cause']}; {_REMEDY.get(row['cause'], 'see the price rows')}"
+        f"{row['cause']}; {next_step(row['cause'])}"
         for row in found["unpriced"]
     ]
 
@@ -109,7 +104,9 @@ def show_listed(found: Mapping[str, Any], console: Console) -> None:
         columns.append(Column("source", [f"{row['source']} {row['source_version']}".rstrip() for row in rows]))
         show_columns(title, columns, console)
     for row in found["unpriced"]:
-        console.print(f"{row['provider']} {row['model']}: no price in force; {_REMEDY['no_price']}", markup=False)
+        console.print(
+            f"{row['provider']} {row['model']}: no price in force; {UNPRICED['no_price'].next_step}", markup=False
+        )
     if not rows and not found["unpriced"]:
         console.print("No event tells of an external provider yet, so there is nothing to price.")
 

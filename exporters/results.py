@@ -50,6 +50,7 @@ HOURLY: Final = {
         "sum(prefill_share)::HUGEINT",
         "sum(decode_share)::HUGEINT",
     ),
+    "phase_choices": ("metering.phase_share_hourly", "count(*)", "count(DISTINCT phase_split)", "min(phase_split)"),
 }
 """Carried over, each with the table that its rows are of, and what tells besides hours whether they are the same."""
 

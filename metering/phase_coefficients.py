@@ -23,6 +23,10 @@ from metering.efficiency.coefficients import ROOFLINE, Coefficients, Serving, ro
 TENSOR_PARALLEL_MAX: Final = 8
 """A deployment of more GPUs than a node has, that says nothing else, is taken for replicas of a node each."""
 MODELLED: Final = "modelled"
+TOKEN_PS_MAX: Final = 10**16
+"""Hours of a GPU for one token: times 10^14 tokens of a deployment-hour it stays below 2^102, which a cost can still be divided by."""
+CONTEXT_AS_MAX: Final = 3 * 10**13
+"""Likewise for one token of context, in contexts of 2^31; an old GPU with the widest cache there was takes half of it."""
 
 _CONTENT: Final = {
     "deployment_no": "INTEGER", "model_no": "INTEGER", "method": "VARCHAR", "uncached_input_ps": "BIGINT",
@@ -89,9 +93,13 @@ def _computed(architecture: str, gpu: str, serving: Serving) -> Coefficients | s
         likely = hardware.nearest(gpu)
         return f"the hardware catalog has no GPU {gpu}" + (f"; it has {', '.join(likely)}" if likely else "")
     try:
-        return roofline(restored(json.loads(architecture)), found, serving)
+        made = roofline(restored(json.loads(architecture)), found, serving)
     except ValueError as error:
         return str(error)
+    slowest = max(made.uncached_input_ps, made.cache_read_ps, made.cache_write_ps, made.output_ps, made.reasoning_ps)
+    if slowest > TOKEN_PS_MAX or made.context_as > CONTEXT_AS_MAX:
+        return "by its config a token takes hours of a GPU, which no model does; correct the file or mean_context"
+    return made
 
 
 def _row(deployment_no: int, model_no: int, computed: Coefficients | str, effective: Period) -> Row:

@@ -110,6 +110,7 @@ def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--team", metavar="T", help="of this team only; `__idle__` and the like are teams too")
     parser.add_argument("--model", metavar="M", help="of this model only")
     parser.add_argument("--deployment", metavar="D", help="of this deployment only")
+    parser.add_argument("--pool", metavar="P", help="of this pool only, what no deployment holds included")
 
 
 def _reconcile(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,13 @@ def run(options: argparse.Namespace) -> int:
     """From a figure down to what it is made of."""
     found = explanation.explained(
         published(options),
-        Question(period=_period(options), team=options.team, model=options.model, deployment=options.deployment),
+        Question(
+            period=_period(options),
+            team=options.team,
+            model=options.model,
+            deployment=options.deployment,
+            pool=options.pool,
+        ),
     )
     if options.json:
         print_json(explanation.shown(found))
@@ -31,10 +37,19 @@ def _period(options: argparse.Namespace) -> Period:
     if hour is None and options.month is None:
         raise UsageError("say which figure: --month 2026-10, or --hour 2026-10-07T14:00Z.")
     if hour is None:
-        try:
-            return month(options.month)
-        except ValueError as error:
-            raise UsageError(f"--month {error}.") from None
+        return _month(options.month)
     if hour != hour_of(hour):
-        raise UsageError(f"--hour {options.hour} is inside an hour; write its start, as in 2026-10-07T14:00Z.")
-    return Period(hour, hour + HOUR)
+        raise UsageError(
+            f"--hour {options.hour} is inside an hour; write its start, as in {hour_of(hour):%Y-%m-%dT%H:%MZ}."
+        )
+    whole = Period(hour, hour + HOUR)
+    if options.month is not None and not _month(options.month).start <= hour < _month(options.month).end:
+        raise UsageError(f"--hour {options.hour} is not in --month {options.month}; leave out the month.")
+    return whole
+
+
+def _month(text: str) -> Period:
+    try:
+        return month(text)
+    except ValueError as error:
+        raise UsageError(f"--month {error}.") from None

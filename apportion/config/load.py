@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from apportion.config import (
+    capacity_checks,
     catalog_checks,
     costs_checks,
     costs_reading,
@@ -102,6 +103,7 @@ def _check_service(
     placement_checks.check(fleet, policy, problems)
     phases_checks.check(fleet, policy, problems)
     models_checks.check(models, fleet, policy, problems, root.place("policy.weights"))
+    capacity_checks.check(fleet, models, downtime, policy, problems)
     downtime_reading.check(downtime, fleet, problems)
 
 

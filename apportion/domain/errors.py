@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from apportion.domain.period import Period
+
 
 class ApportionError(Exception):
     """Anything a command reports as one sentence; `exit_code` is what the process ends with."""
@@ -40,6 +42,19 @@ class LedgerError(ApportionError):
 
 class LedgerBroken(LedgerError):
     """DuckDB gave up on the open file: whatever was committed is safe, and only a new process can go on."""
+
+
+class StepFailed(LedgerError):
+    """A step or an audit could not be computed, so nothing of its transaction was kept.
+
+    Attributes:
+        step: the table that was being filled, or the truth that was being asked about.
+        period: the span it was computed for.
+    """
+
+    def __init__(self, step: str, period: Period, said: str) -> None:
+        self.step, self.period = step, period
+        super().__init__(f"{step} from {period.start:%Y-%m-%dT%H:%MZ} to {period.end:%Y-%m-%dT%H:%MZ}: {said}")
 
 
 class InputError(ApportionError):

@@ -15,15 +15,16 @@ A header is comment lines before the SELECT:
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 from apportion.domain.clock import Clock
-from apportion.domain.errors import AuditFailed
+from apportion.domain.errors import AuditFailed, LedgerBroken, LedgerError, StepFailed
 from apportion.domain.period import Period
 from apportion.ledger.connection import Session
 
@@ -107,14 +108,15 @@ def _listed(field: str) -> tuple[str, ...]:
 def run(session: Session, steps: Sequence[Query], period: Period, parameters: Mapping[str, Any], clock: Clock) -> None:
     """Fill the window of each step in order, inside the caller's transaction, and audit each grain.
 
-    Raises: AuditFailed when two rows share a step's grain or a key column is NULL.
+    Raises: AuditFailed when two rows share a step's grain or a key column is NULL; StepFailed when it cannot be computed.
     """
     values = {**parameters, "period_start": period.start, "period_end": period.end}
     for step in steps:
         began = time.perf_counter_ns()
-        _clear(session, step, period)
-        inserted = session.do(f"INSERT INTO {step.name} BY NAME {step.sql}", _only(values, step.params))
-        _audit_grain(session, step, period)
+        with _named(step.name, period):
+            _clear(session, step, period)
+            inserted = session.do(f"INSERT INTO {step.name} BY NAME {step.sql}", _only(values, step.params))
+            _audit_grain(session, step, period)
         session.do(
             "INSERT INTO ledger.step_run VALUES ($step, $period_start, $period_end, $rows, $duration_us, $now)",
             {
@@ -129,12 +131,24 @@ def run(session: Session, steps: Sequence[Query], period: Period, parameters: Ma
 
 
 def audit(session: Session, audits: Sequence[Query], period: Period, parameters: Mapping[str, Any]) -> None:
-    """Ask every audit about a period. Raises: AuditFailed with the first rows that break a truth."""
+    """Ask every audit about a period. Raises: AuditFailed with the first rows that break a truth; StepFailed as `run` does."""
     values = {**parameters, "period_start": period.start, "period_end": period.end}
     for query in audits:
-        broken = session.rows(f"{query.sql.rstrip().rstrip(';')}\nLIMIT 5", _only(values, query.params))
+        with _named(f"audit {query.name}", period):
+            broken = session.rows(f"{query.sql.rstrip().rstrip(';')}\nLIMIT 5", _only(values, query.params))
         if broken:
             raise AuditFailed(", ".join(query.reads), query.name, broken)
+
+
+@contextlib.contextmanager
+def _named(name: str, period: Period) -> Iterator[None]:
+    """Say of what the engine refuses which step it was, and of which span; what ends the process says that itself."""
+    try:
+        yield
+    except LedgerBroken:
+        raise
+    except LedgerError as error:
+        raise StepFailed(name, period, str(error)) from error
 
 
 def _clear(session: Session, step: Query, period: Period) -> None:

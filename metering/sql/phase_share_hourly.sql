@@ -23,7 +23,7 @@ wanted AS (  -- of several dated rows in one hour, the first says
 ),
 ranked AS (
     SELECT
-        method.*,
+        method.*, phase_split,
         ROW_NUMBER() OVER (
             PARTITION BY charge_period_start, pool_no, deployment_no
             ORDER BY phase_method = 'weights/1' AND phase_split NOT IN ('auto', 'weights'), rung, phase_method <> 'role/1'
@@ -37,7 +37,7 @@ ranked AS (
 SELECT
     charge_period_start, pool_no, deployment_no, consumed_tokens::BIGINT AS consumed_tokens,
     prefill_weight::HUGEINT AS prefill_weight, decode_weight::HUGEINT AS decode_weight, weight_max::HUGEINT AS weight_max,
-    prefill_share, decode_share, phase_method, confidence
+    prefill_share, decode_share, phase_method, confidence, phase_split
 FROM phase
 JOIN ranked USING (charge_period_start, pool_no, deployment_no)
 WHERE place = 1

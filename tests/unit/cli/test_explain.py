@@ -14,6 +14,7 @@ from rich.console import Console
 
 from apportion.cli import main
 from exporters import explanation, explanation_screen
+from exporters.amounts import percent
 
 HOUR = "2026-10-03T14:00Z"
 
@@ -87,7 +88,8 @@ def test_a_name_cannot_move_the_cursor() -> None:
     hour = datetime(2026, 10, 3, 14, tzinfo=UTC)
     found = {
         "period_start": hour, "period_end": hour, "team_id": "a\nb", "model_id": None, "deployment_id": None,
-        "billing_currency": "USD", "effective_cost_nano": 0, "lines": [line], "deployment_hours": [],
+        "pool_id": None, "billing_currency": "USD", "effective_cost_nano": 0, "settled_cost_nano": None, "lines": [line],
+        "causes": [], "deployment_hours": [],
     }  # fmt: skip
     page = StringIO()
     explanation_screen.show(found, Console(file=page, width=200))
@@ -110,14 +112,24 @@ def test_people_read_it_from_top_to_bottom(demo: Path, capsys: pytest.CaptureFix
     assert "idle: inactive" in hour
     assert "→  weights/1" in hour
     assert "no throughput is declared" in hour
-    assert "To the bottom of one: add --hour 2026-10-" in month
+    assert 'phase_split = "weights" by the policy; taken: weights/1, as asked' in hour
+    assert "its 4.000 of the pool's 8.000 GPU-hours" in hour
+    assert "To the bottom of one: --hour 2026-10-" in month
+    assert "from settlement" in month
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
     ((), "say which figure: --month 2026-10, or --hour"),
     (("--month", "october"), "--month 'october' is not a month"),
     (("--hour", "2026-10-03T14:30Z"), "is inside an hour; write its start"),
-    (("--month", "2026-10", "--team", "nobody"), "teams with charges then: __idle__"),
+    (("--month", "2026-10", "--team", "serach"), "team 'serach' has no charge from 2026-10-01 00:00 to 2026-11-01 00:00; teams that have: search, research, "),
+    (("--month", "2026-10", "--deployment", "lama8b"), "deployments that have: llama8b, llama70b, coder."),
+    (("--month", "2026-10", "--model", "gpt4"), "models that have: gpt-4o, "),
+    (("--month", "2026-10", "--pool", "l40"), "pools that have: l40s-batch, h100-prod."),
+    (("--hour", "2026-10-01T14:00Z", "--deployment", "coder"), "(it has some from 2026-10-03 00:00 to "),
+    (("--month", "2026-10", "--team", "search", "--model", "gpt-4o"), "model 'gpt-4o' has no charge with team 'search'"),
+    (("--month", "2026-10", "--team", "search", "--model", "gpt-4o", "--deployment", "coder"), "have no charge in common"),
+    (("--month", "2026-10", "--hour", "2026-11-01T00:00Z"), "is not in --month 2026-10; leave out the month"),
     (("--month", "2031-01"), "charges reach from 2026-10-01 00:00 to"),
 ])  # fmt: skip
 def test_a_question_without_an_answer_says_what_to_ask(
@@ -129,3 +141,52 @@ def test_a_question_without_an_answer_says_what_to_ask(
 
     assert code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "team", ["search", "support", "__idle__", "__overhead__", "__unattributed__", "__unmeasured__", "__unmapped__"]
+)
+def test_a_teams_month_leads_to_its_chargeback(demo: Path, capsys: pytest.CaptureFixture[str], team: str) -> None:
+    """What was metered and what settlement adds is, to the nano, what the month's chargeback says of the team."""
+    found = explained(capsys, demo, "--month", "2026-10", "--team", team)
+    report = ["report", "--month", "2026-10", "--by", "team", "--format", "json"]
+    assert main([*report, "--config", str(demo / "apportion.toml")]) == 0
+    lines = json.loads(capsys.readouterr().out)["rows"]
+
+    charged = added([line for line in lines if line["team_id"] == team and line["effective_cost"]])
+    assert Decimal(found["charged_cost"]) == charged == Decimal(found["effective_cost"]) + added(found["settled"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--team", "search"), ("--team", "__idle__"), ("--model", "llama-3.1-8b"), ("--deployment", "coder")],
+)
+def test_what_was_asked_about_is_all_there_in_the_parts(
+    demo: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    """Of each part of a deployment's hour it says what the question's lines bear: together they are the figure, and never more than a part."""
+    found = explained(capsys, demo, "--hour", HOUR, *arguments)
+    elsewhere = added([line for line in found["lines"] if line["cost_kind"] in ("overhead", "external")])
+
+    asked = [Decimal(part) for hour in found["deployment_hours"] for part in hour["asked"].values()]
+    assert sum(asked) + elsewhere == Decimal(found["effective_cost"]) > 0
+    for hour in found["deployment_hours"]:
+        assert all(Decimal(hour["asked"][part]) <= Decimal(hour["cost"][part]) for part in hour["asked"])
+        assert added(hour["idle"], "asked") == Decimal(hour["asked"]["idle"])
+
+
+def test_times_are_rfc_3339(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Programs read times with a T and a Z, however deep."""
+    found = explained(capsys, demo, "--hour", HOUR, "--team", "search")
+
+    assert (found["period_start"], found["period_end"]) == ("2026-10-03T14:00:00Z", "2026-10-03T15:00:00Z")
+    assert found["deployment_hours"][0]["origin_charges"][0]["charge_period_start"] == "2026-10-03T14:00:00Z"
+
+
+def test_percentages_round_and_add_up() -> None:
+    """Half to even: two parts of a whole that are shown still add up to it, ties included."""
+    assert [percent(1, 3), percent(2, 3)] == ["33.33 %", "66.67 %"]
+    assert [percent(1, 16), percent(15, 16)] == ["6.25 %", "93.75 %"]
+    assert [percent(1, 160), percent(159, 160)] == ["0.62 %", "99.38 %"]
+    assert [percent(3, 800), percent(797, 800)] == ["0.38 %", "99.62 %"]
+    assert percent(0, 0) == ""

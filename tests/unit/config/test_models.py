@@ -121,3 +121,38 @@ def test_downtime_that_cannot_be_is_one_problem(text: str, place: str, said: str
     assert len(found) == 1, found
     assert found[0].startswith(f"apportion.toml:{place}: ")
     assert said in found[0]
+
+
+FINE = '[policy]\nweights = { output = "6.000000001" }\ntiers = { batch = "0.001" }\n'
+
+
+def large(begins: str, down_from: str) -> str:
+    """A thousand GPUs of 10^9 tokens an hour, weights of twelve decimals, and downtime."""
+    held = deployment(gpus=1000, more='utilization = "capacity"\ncapacity_per_gpu_hour = 999999999')
+    dated = f"effective_from = {down_from}\neffective_to = 2026-10-03T00:00:00Z"
+    return pool(gpus=1000) + rate() + held.replace("2026-10-01T00:00:00Z", begins) + FINE + down(dated=dated)
+
+
+@pytest.mark.parametrize(
+    ("begins", "down_from"),
+    [("2026-10-01T00:00:00.5Z", "2026-10-02T00:00:00Z"), ("2026-10-01T00:00:00Z", "2026-10-02T00:00:00.000001Z")],
+)
+def test_a_capacity_must_fit_the_arithmetic_with_the_decimals_of_weights(
+    begins: str, down_from: str, problems: Problems
+) -> None:
+    """Where an hour counts by the microsecond, large capacities and many decimals together are more than a cost can be divided by."""
+    (problem,) = problems(large(begins, down_from))
+
+    assert problem.startswith(
+        "apportion.toml:deployments[0].capacity_per_gpu_hour: is too large for 1000 GPUs and weights of 12 decimals; "
+    )
+    assert problem.endswith("round the weights in [policy] and [[models]], or date it and its downtime to whole hours")
+
+
+@pytest.mark.parametrize(
+    ("begins", "down_from"),
+    [("2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z"), ("2026-10-01T00:00:01Z", "2026-10-02T00:00:01Z")],
+)
+def test_whole_hours_and_seconds_leave_room_for_any_fleet(begins: str, down_from: str, loaded: Loaded) -> None:
+    """The same capacity and weights are fine where times are."""
+    assert loaded(large(begins, down_from)).deployments[0].capacity_per_gpu_hour == 999_999_999

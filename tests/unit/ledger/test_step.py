@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from apportion.domain.errors import AuditFailed, LedgerError
+from apportion.domain.errors import AuditFailed, LedgerBroken, LedgerError, StepFailed
 from apportion.domain.period import HOUR, Period
 from apportion.ledger.connection import Ledger
 from apportion.ledger.migrations import migrate
@@ -221,3 +221,44 @@ def test_every_query_of_the_product_has_a_right_header(folder: tuple[str, str]) 
 
     assert queries
     assert {query.kind for query in queries.values()} == {"audit" if folder[1] == "audits" else "step"}
+
+
+def test_a_step_that_overflows_names_itself_and_its_span(ledger: Ledger) -> None:
+    """The engine's own first line stands in the message with what to do, and what was there before stays."""
+    fill(ledger)
+    before = tallies(ledger)
+
+    with pytest.raises(StepFailed) as refused:
+        fill(ledger, factor=2**64)
+
+    assert (refused.value.step, refused.value.period) == ("work.tally", PERIOD)
+    assert str(refused.value).startswith(
+        f"work.tally from {PERIOD.start:%Y-%m-%dT%H:%MZ} to {PERIOD.end:%Y-%m-%dT%H:%MZ}: a number"
+    )
+    assert "INT64" in str(refused.value)
+    assert "nothing was changed" in str(refused.value)
+    assert "`apportion meter --since T --until T`" in str(refused.value)
+    assert tallies(ledger) == before
+
+
+def test_an_audit_that_cannot_be_computed_names_itself(ledger: Ledger) -> None:
+    """An audit fails as a step does: by its name and the span."""
+    sql = AUDIT.replace("n < 0", "n * n < 0")
+    with ledger.transaction() as session:
+        session.do("INSERT INTO work.tally VALUES ($at, 'a', 9223372036854775807)", {"at": PERIOD.start})
+
+    with pytest.raises(StepFailed, match=r"^audit no_tally_is_negative from .* Overflow in multiplication"):
+        audit(ledger.session(), [parse(sql, "audit.sql")], PERIOD, {})
+
+
+def test_a_broken_ledger_stays_broken(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only a new process can mend is no failure of a step: who watches for it must still see it."""
+
+    def give_up(*_: object) -> None:
+        raise LedgerBroken("restart the process.")
+
+    session = ledger.session()
+    monkeypatch.setattr(session, "rows", give_up)
+
+    with pytest.raises(LedgerBroken):
+        audit(session, [parse(AUDIT, "audit.sql")], PERIOD, {})

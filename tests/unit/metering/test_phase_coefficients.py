@@ -192,6 +192,18 @@ def test_hardware_that_nobody_knows_is_a_failure_with_a_name(ledger: Ledger, syn
     assert (confidence, inputs, made) == ("", "{}", [0] * 6)
 
 
+@pytest.mark.parametrize("size", [10**6, 10**7])
+def test_a_model_that_cannot_be_is_a_failure(ledger: Ledger, synced: Synced, tmp_path: Path, size: int) -> None:
+    """Figures that metering could not multiply by an hour's tokens, or the ledger not hold, are no coefficients."""
+    told = document("llama_3_1_70b") | {"hidden_size": size, "head_dim": size, "intermediate_size": size}
+    (tmp_path / "70b.json").write_text(json.dumps(told), encoding="utf-8")
+    synced(BASE + MODEL + "mean_context = 100000000\n")
+    ((failure, output_ps),) = ledger.session().rows("SELECT failure, output_ps FROM metering.phase_coefficient")
+
+    assert failure.startswith("by its config a token takes hours of a GPU")
+    assert output_ps == 0
+
+
 def test_rows_of_other_methods_stay(ledger: Ledger, synced: Synced) -> None:
     """A calibration is none of the roofline's business."""
     synced(BASE + MODEL)
