@@ -80,7 +80,7 @@ term AS (  -- numbered by what they come to, so that the events are grouped by s
     SELECT
         chosen.*, COALESCE(price.currency, '') AS currency,
         CASE WHEN price.currency = '' THEN 1000000000 ELSE fx.fx_nano END AS fx_nano,
-        DENSE_RANK() OVER (ORDER BY chosen.price_no, chosen.of_other_tier, fx.fx_nano)::INTEGER AS term_no
+        DENSE_RANK() OVER (ORDER BY chosen.offer_no, chosen.price_no, chosen.of_other_tier, fx.fx_nano)::INTEGER AS term_no
     FROM chosen
     LEFT JOIN book.price AS price USING (price_no)
     LEFT JOIN book.fx AS fx  -- NULL: needed by nobody, or missing
@@ -116,19 +116,20 @@ usage AS (
         AND request.prompt_tokens > term.above AND request.prompt_tokens <= term.until
     GROUP BY request.charge_period_start, request.place_no, term.term_no
 ),
-witness AS (
-    SELECT evidence, 1::BIGINT << (ROW_NUMBER() OVER (ORDER BY evidence) - 1) AS bit
-    FROM (SELECT DISTINCT rtrim(source || ' ' || source_version) AS evidence FROM listed)
+witness AS (  -- few for one offer, however many sources all prices come from
+    SELECT offer_no, evidence, 1::HUGEINT << (ROW_NUMBER() OVER (PARTITION BY offer_no ORDER BY evidence) - 1)::INTEGER AS bit
+    FROM (SELECT DISTINCT offer_no, rtrim(source || ' ' || source_version) AS evidence FROM listed)
 ),
 tariff AS (  -- what a token of each kind costs by each of the terms
     SELECT
-        term_no, currency, fx_nano, bit, price.confidence, CASE WHEN of_other_tier THEN 'no_tier' ELSE 'no_price' END AS unlisted,
+        term_no, offer_no, currency, fx_nano, bit, price.confidence, CASE WHEN of_other_tier THEN 'no_tier' ELSE 'no_price' END AS unlisted,
         price_no IS NOT NULL AS is_listed,
         unnest(['uncached_input', 'cache_read', 'cache_write', 'output', 'reasoning']::metering.token_kind[])    AS token_kind,
         unnest([uncached_input_pico, cache_read_pico, cache_write_pico, output_pico, reasoning_pico])::HUGEINT  AS pico
-    FROM (SELECT DISTINCT term_no, price_no, of_other_tier, currency, fx_nano FROM term)
-    LEFT JOIN (SELECT * EXCLUDE (currency) FROM book.price) AS price USING (price_no)  -- NULL: no price
-    LEFT JOIN witness ON witness.evidence = rtrim(source || ' ' || source_version)
+    FROM (SELECT DISTINCT term_no, offer_no, price_no, of_other_tier, currency, fx_nano FROM term)
+    LEFT JOIN (SELECT * EXCLUDE (currency), rtrim(source || ' ' || source_version) AS evidence FROM book.price) AS price
+        USING (price_no)  -- NULL: no price
+    LEFT JOIN witness USING (offer_no, evidence)
 ),
 part AS (
     SELECT
@@ -141,7 +142,7 @@ part AS (
 ),
 line AS (
     SELECT
-        charge_period_start, place_no, token_kind, cause,
+        charge_period_start, place_no, token_kind, cause, ANY_VALUE(offer_no) AS offer_no,  -- a place has one
         SUM(tokens)::BIGINT                          AS consumed_tokens,
         SUM(tokens * pico * fx_nano)::HUGEINT        AS zepto,
         SUM(tokens * pico)::HUGEINT                  AS pico_in_currency,
@@ -153,10 +154,11 @@ line AS (
     GROUP BY charge_period_start, place_no, token_kind, cause
 ),
 testimony AS (
-    SELECT bits, string_agg(evidence, ', ' ORDER BY evidence) AS price_evidence
-    FROM (SELECT DISTINCT bits FROM line)
-    JOIN witness ON bits & bit <> 0
-    GROUP BY bits
+    SELECT offer_no, bits, string_agg(evidence, ', ' ORDER BY evidence) AS price_evidence
+    FROM (SELECT DISTINCT offer_no, bits FROM line)
+    JOIN witness USING (offer_no)
+    WHERE bits & bit <> 0
+    GROUP BY offer_no, bits
 )
 SELECT
     line.charge_period_start, place.provider, place.model_no, place.caller_no, place.tier, line.token_kind, line.cause,
@@ -173,4 +175,4 @@ SELECT
     CASE WHEN cause = '' THEN line.confidence ELSE '' END::metering.confidence AS confidence
 FROM line
 JOIN place USING (place_no)
-LEFT JOIN testimony USING (bits)  -- NULL: no price
+LEFT JOIN testimony USING (offer_no, bits)  -- NULL: no price
