@@ -47,7 +47,7 @@ turn AS (
     UNION ALL
     SELECT hour_no, gpu_series_no, readings, next_us FROM crossing
 ),
-told_slice AS (  -- hours of which a slice tells
+told_slice AS (  -- hours of which a slice tells; without its name, since DuckDB 2.0.0 may fail on text that goes from a join through an unnest
     SELECT DISTINCT hour_no, device_no
     FROM (
         SELECT hour_no, device_no, unnest(readings) AS reading
