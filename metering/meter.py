@@ -19,7 +19,19 @@ from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.step import audit, run
 from metering.gaps import gaps
 from metering.hours import due
-from metering.steps import AUDITS, EXTERNAL, OBSERVED, OF_ENGINES, ONLY_WITH, OVER_EVENTS, RECONCILIATION, STEPS
+from metering.steps import (
+    AUDITS,
+    EXTERNAL,
+    GPU_ACTIVITY,
+    GPU_PLACE,
+    OBSERVED,
+    OF_ENGINES,
+    OF_PLACED_GPUS,
+    ONLY_WITH,
+    OVER_EVENTS,
+    RECONCILIATION,
+    STEPS,
+)
 
 _INSIDE = "WHERE charge_period_start >= $period_start AND charge_period_start < $period_end"
 _HOURS = "unnest(range($period_start::TIMESTAMP, $period_end::TIMESTAMP, INTERVAL 1 HOUR))"
@@ -36,8 +48,8 @@ SELECT EXISTS (
 # Settled by the step before the pass over the events: whether anybody but our own fleet served in the span.
 _OTHERS_SERVE = "SELECT EXISTS (SELECT 1 FROM metering.series_place WHERE provider <> 'self')"
 
-OVER_EVENTS_MAX = timedelta(days=5)
-"""A month of events is added a quarter faster in parts of one to five days than at once; shorter ones gain nothing."""
+PIECE_MAX = timedelta(days=5)
+"""A month of events or samples is added a quarter faster in parts of one to five days than at once; shorter ones gain nothing."""
 
 RUNS_AT_MOST = timedelta(days=1)
 """Of a request's duration no more counts."""
@@ -121,7 +133,7 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
 
 
 def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Clock) -> None:
-    """Run the steps of a span: those over events for one piece of it after another, none that would have no row."""
+    """Run the steps of a span: those over events and samples piece by piece, none that would have no row."""
     window = {"period_start": period.start, "period_end": period.end}
     empty = set() if session.value(_ENGINES_TELL, window) else set(OF_ENGINES)
     empty |= {name for name, table in ONLY_WITH.items() if not session.value(f"SELECT EXISTS (FROM {table})")}
@@ -141,14 +153,17 @@ def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Cl
                 continue
             if step.name == RECONCILIATION:
                 run(session, observed, Period(period.start, period.end + RUNS_AT_MOST), policy, clock)
-            run(session, [step], period, policy, clock)
+            for piece in _pieces(period) if step.name == GPU_ACTIVITY else (period,):
+                run(session, [step], piece, policy, clock)
+            if step.name == GPU_PLACE and not session.value(f"SELECT EXISTS (FROM {GPU_PLACE})"):
+                empty |= OF_PLACED_GPUS
 
 
 def _pieces(period: Period) -> Iterator[Period]:
     """A period in parts small enough for the groups of each to stay in the processor's cache."""
     start = period.start
     while start < period.end:
-        end = min(start + OVER_EVENTS_MAX, period.end)
+        end = min(start + PIECE_MAX, period.end)
         yield Period(start, end)
         start = end
 

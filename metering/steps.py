@@ -23,6 +23,15 @@ OF_ENGINES: Final = frozenset(
 )
 """The steps that have no row for an hour of which no engine tells: most ledgers never need them."""
 
+GPU_PLACE: Final = "metering.gpu_place"
+"""Rebuilt whole for every span."""
+
+GPU_ACTIVITY: Final = "metering.gpu_activity_hourly"
+"""It reads the samples, for each piece of a span: its lists of readings then stay small."""
+
+OF_PLACED_GPUS: Final = frozenset({GPU_ACTIVITY, "metering.pool_energy_hourly"})
+"""The steps that have no row where no GPU has a place."""
+
 ONLY_WITH: Final = {
     "metering.commitment_hourly": "book.commitment",
     "metering.asset_hourly": "book.asset",
@@ -39,6 +48,7 @@ _ORDER: Final = (
     "metering.engine_place_hourly",
     "metering.engine_usage_hourly",
     "metering.engine_state_hourly",
+    GPU_PLACE,
     "metering.series_place",
     *OVER_EVENTS,
     "metering.prefill_place_hourly",
@@ -53,7 +63,7 @@ _ORDER: Final = (
     "metering.credit_hourly",
     "metering.origin_charge_hourly",
     "metering.inventory_hourly",
-    "metering.gpu_activity_hourly",
+    GPU_ACTIVITY,
     "metering.deployment_cost_hourly",
     "metering.model_usage_hourly",
     "metering.phase_method_hourly",

@@ -1,6 +1,6 @@
 -- step:   metering.pool_energy_hourly
 -- grain:  charge_period_start, pool_no
--- reads:  raw.gpu_sample, raw.gpu_series, raw.gpu_device, book.deployment, book.deployment_key, book.energy_rate
+-- reads:  raw.gpu_sample, raw.gpu_series, raw.gpu_device, metering.gpu_place, book.energy_rate
 -- params: period_start, period_end, sample_hold_us
 -- why:    a device's own counter misses nothing between two readings; where it has none, a reading of power holds as one of activity
 --         does; slices have no meter, so a GPU's energy is its whole device's, and goes where its slices run if they run in one pool
@@ -8,48 +8,16 @@ WITH priced AS (
     SELECT DISTINCT pool_no FROM book.energy_rate
     WHERE effective_from < $period_end::TIMESTAMP AND effective_to > $period_start::TIMESTAMP
 ),
-seen AS (
-    SELECT series.*, device.gpu_uuid, device.mig_profile = '' AS is_whole
-    FROM (
-        SELECT DISTINCT gpu_series_no FROM raw.gpu_sample
-        WHERE sampled_at > $period_start::TIMESTAMP - INTERVAL 24 HOUR AND sampled_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
-    ) AS sample
-    JOIN raw.gpu_series AS series USING (gpu_series_no)
-    JOIN raw.gpu_device AS device USING (device_no)
-),
-in_force AS (
-    SELECT key.deployment_id, deployment.*
-    FROM book.deployment AS deployment
-    JOIN book.deployment_key AS key USING (deployment_no)
-),
-named AS (
-    SELECT seen.gpu_series_no, in_force.pool_no, in_force.effective_from, in_force.effective_to
-    FROM seen
-    JOIN in_force ON in_force.deployment_id = seen.deployment
-),
-claim AS (  -- a pattern that is NULL asks nothing
-    SELECT * FROM named
-    UNION ALL
-    SELECT seen.gpu_series_no, in_force.pool_no, in_force.effective_from, in_force.effective_to
-    FROM seen
-    JOIN in_force
-        ON COALESCE(match_cluster, match_node, match_gpu_uuid, match_namespace, match_pod) IS NOT NULL
-        AND COALESCE(seen.cluster LIKE match_cluster ESCAPE '\', TRUE)
-        AND COALESCE(seen.node LIKE match_node ESCAPE '\', TRUE)
-        AND COALESCE(seen.gpu_uuid LIKE match_gpu_uuid ESCAPE '\', TRUE)
-        AND COALESCE(seen.namespace LIKE match_namespace ESCAPE '\', TRUE)
-        AND COALESCE(seen.pod LIKE match_pod ESCAPE '\', TRUE)
-    WHERE seen.gpu_series_no NOT IN (SELECT gpu_series_no FROM named)
-),
 pool_claim AS (
-    SELECT DISTINCT
-        seen.gpu_series_no, claim.pool_no, epoch_us(claim.effective_from) AS claimed_from, epoch_us(claim.effective_to) AS claimed_to
-    FROM seen
-    JOIN seen AS part ON part.gpu_uuid = seen.gpu_uuid
-        AND (part.gpu_series_no = seen.gpu_series_no
-             OR (NOT part.is_whole AND seen.gpu_series_no NOT IN (SELECT gpu_series_no FROM claim)))
-    JOIN claim ON claim.gpu_series_no = part.gpu_series_no
-    WHERE seen.is_whole
+    SELECT gpu_series_no, pool_no, epoch_us(effective_from) AS claimed_from, epoch_us(effective_to) AS claimed_to
+    FROM metering.gpu_place
+    WHERE is_whole
+    UNION
+    SELECT whole.gpu_series_no, slice.pool_no, epoch_us(slice.effective_from), epoch_us(slice.effective_to)
+    FROM metering.gpu_place AS slice
+    JOIN raw.gpu_device AS device ON device.gpu_uuid = slice.gpu_uuid AND device.mig_profile = ''
+    JOIN raw.gpu_series AS whole ON whole.device_no = device.device_no
+    WHERE NOT slice.is_whole AND whole.gpu_series_no NOT IN (SELECT gpu_series_no FROM metering.gpu_place)
 ),
 charge_hour AS (
     SELECT unnest(range(epoch_us($period_start::TIMESTAMP) // 3600000000, epoch_us($period_end::TIMESTAMP) // 3600000000)) AS hour_no
@@ -76,7 +44,7 @@ placement AS (  -- time that two pools claim belongs to neither
     HAVING MIN(pool_no) = MAX(pool_no) AND MIN(pool_no) IN (SELECT pool_no FROM priced)
 ),
 metered AS (
-    SELECT DISTINCT seen.device_no FROM placement JOIN seen USING (gpu_series_no)
+    SELECT DISTINCT device_no FROM placement JOIN raw.gpu_series USING (gpu_series_no)
 ),
 edge_reading AS (  -- of the day before and the day after only the counters next to the span matter
     SELECT device_no, MAX(sampled_at) AS sampled_at

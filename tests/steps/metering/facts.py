@@ -198,7 +198,7 @@ EMPTIED = (
     "book.dirty_hour", "metering.metered_hour", "metering.refused_hour", "metering.series_place", "metering.placed_usage_hourly",
     "metering.observed_event", "metering.observed_usage_hourly", "metering.external_usage_hourly", "book.price",
     "metering.pool_energy_hourly", "metering.energy_charge_hourly",
-    "metering.inventory_hourly",
+    "metering.gpu_place", "metering.inventory_hourly",
     "metering.price_segment", "metering.card_charge_hourly", "metering.commitment_hourly", "metering.asset_hourly",
     "metering.credit_pool_hourly", "metering.credit_hourly",
     "metering.origin_charge_hourly", "metering.gpu_activity_hourly", "metering.deployment_cost_hourly",

@@ -123,3 +123,20 @@ def test_a_gpu_that_two_deployments_claim_is_unknown_to_both(stepped) -> None:
 
     found = stepped(Facts(deployments=after, samples=samples), STEP, at("01:00"), at("02:00"), QUERY)
     assert [row[2:4] for row in found] == [("a", 60 * SECOND), ("b", 60 * SECOND)]
+
+
+def test_a_hold_is_ended_across_the_hour_by_any_series(stepped) -> None:
+    """The next reading ends it in the hour after too, whichever deployment it is of, and whatever landed first."""
+    deployments = (Deployment(id="a"), Deployment(id="b"))
+    samples = (
+        Sample(at=at("02:00") + 20 * SECOND, ppm=2, deployment="b"), Sample(at=at("01:59") + 30 * SECOND, ppm=3, deployment="a"),
+        Sample(at=at("01:59"), ppm=5, deployment="b"), Sample(at=at("01:58"), ppm=None, deployment="a"),
+    )  # fmt: skip
+    found = stepped(Facts(deployments=deployments, samples=samples), STEP, at("01:00"), at("03:00"), QUERY)
+
+    assert [row[0:1] + row[2:] for row in found] == [
+        (at("01:00"), "a", 30 * SECOND, 3 * 30 * SECOND),
+        (at("01:00"), "b", 30 * SECOND, 5 * 30 * SECOND),
+        (at("02:00"), "a", 20 * SECOND, 3 * 20 * SECOND),
+        (at("02:00"), "b", 120 * SECOND, 2 * 120 * SECOND),
+    ]
