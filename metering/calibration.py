@@ -34,7 +34,7 @@ TERMS: Final = ("prompt", "cache_read", "decode", "context")
 PICO_PER_MICRO: Final = 10**6
 ATTO_PER_MICRO: Final = 10**12
 
-# Busy time of what was seen stands for all that was paid; an hour seen for less than min_coverage says nothing.
+# Busy time of what was seen stands for all that was paid and could serve; an hour seen for less than min_coverage says nothing.
 _HOURS: Final = """
 WITH used AS (
     SELECT
@@ -45,10 +45,18 @@ WITH used AS (
         AND charge_period_start >= $period_start AND charge_period_start < $period_end
     GROUP BY charge_period_start
 ),
-paid AS (
-    SELECT charge_period_start, SUM(paid_us)::BIGINT AS paid_us
-    FROM metering.deployment_cost_hourly WHERE deployment_no = $deployment_no
+down AS (
+    SELECT charge_period_start, SUM(down_us)::BIGINT AS down_us
+    FROM metering.downtime_hourly WHERE deployment_no = $deployment_no
     GROUP BY charge_period_start
+),
+paid AS (  -- an hour of which all GPU time was down is none
+    SELECT charge_period_start, SUM(paid_us)::BIGINT - COALESCE(MIN(down_us), 0) AS paid_us
+    FROM metering.deployment_cost_hourly
+    LEFT JOIN down USING (charge_period_start)  -- NULL: all could serve
+    WHERE deployment_no = $deployment_no
+    GROUP BY charge_period_start
+    HAVING SUM(paid_us) > COALESCE(MIN(down_us), 0)
 ),
 active AS (
     SELECT charge_period_start, SUM(observed_us)::BIGINT AS observed_us, SUM(active_ppm_us)::HUGEINT AS active_ppm_us

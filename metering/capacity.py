@@ -1,4 +1,4 @@
-"""Learn what a deployment sustains: the most weighted tokens per GPU-hour it did in an hour that met its service level.
+"""Learn what a deployment sustains: the most weighted tokens per GPU-hour that could serve, of hours that met its service level.
 
 An hour meets the level where enough of its successful requests met both limits: time to the first token, and time per further
 token. Source: goodput as DistServe defines it, observed hour by hour.
@@ -46,13 +46,21 @@ work AS (
     FROM metering.model_usage_hourly WHERE deployment_no = $deployment_no
     GROUP BY charge_period_start
 ),
-paid AS (
-    SELECT charge_period_start, SUM(paid_us)::HUGEINT AS paid_us
-    FROM metering.deployment_cost_hourly WHERE deployment_no = $deployment_no
+down AS (
+    SELECT charge_period_start, SUM(down_us)::BIGINT AS down_us
+    FROM metering.downtime_hourly WHERE deployment_no = $deployment_no
     GROUP BY charge_period_start
+),
+paid AS (  -- an hour of which all GPU time was down is none
+    SELECT charge_period_start, SUM(paid_us)::HUGEINT - COALESCE(MIN(down_us), 0) AS paid_us
+    FROM metering.deployment_cost_hourly
+    LEFT JOIN down USING (charge_period_start)  -- NULL: all could serve
+    WHERE deployment_no = $deployment_no
+    GROUP BY charge_period_start
+    HAVING SUM(paid_us) > COALESCE(MIN(down_us), 0)
 )
 SELECT
-    charge_period_start, (weight * {HOUR_US} // (policy.weight_scale * GREATEST(paid_us, 1)))::BIGINT AS tokens_per_gpu_hour,
+    charge_period_start, (weight * {HOUR_US} // (policy.weight_scale * paid_us))::BIGINT AS tokens_per_gpu_hour,
     told * 1000000 >= requests * policy.min_coverage_ppm AS is_known, met * 1000000 >= told * $quantile_ppm AS meets
 FROM latency
 JOIN work USING (charge_period_start)

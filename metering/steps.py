@@ -64,6 +64,7 @@ _ORDER: Final = (
     "metering.origin_charge_hourly",
     "metering.inventory_hourly",
     GPU_ACTIVITY,
+    "metering.prefill_unplaced_hourly",
     "metering.deployment_cost_hourly",
     "metering.model_usage_hourly",
     "metering.phase_method_hourly",

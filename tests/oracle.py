@@ -15,11 +15,12 @@ from typing import NamedTuple
 from tests.oracle_commitments import Rows
 from tests.oracle_costs import Energy, origin_rows
 from tests.oracle_energy import pool_energy
-from tests.oracle_engines import Growth, growth, phase_us, states, unlogged
+from tests.oracle_engines import Growth, growth, phase_us, unlogged
 from tests.oracle_fleet import KINDS, Fleet
-from tests.oracle_idle import States, verdict
+from tests.oracle_idle import nobodys, reader, verdict
 from tests.oracle_phases import Coefficient, Phases, Shares, chosen, rungs, shares
 from tests.oracle_prices import priced
+from tests.oracle_states import NOTHING, Told, states
 from tests.oracle_tokens import present, weighted
 from tests.oracle_units import hour_range, month_hours, month_of, shared_us, split
 from tests.oracle_usage import Activity, Consumer, Record, Usage, activity, usage
@@ -56,7 +57,7 @@ class Seen(NamedTuple):
 
     used: Mapping[tuple[int, str], Usage]
     active: Mapping[tuple[int, str], Activity]
-    states: Mapping[tuple[int, str], States]
+    states: Mapping[tuple[int, str], Told]
     engines: Mapping[tuple[int, str], Sequence[Growth]]
     phase_us: Mapping[tuple[int, str], int]
     energy: Mapping[tuple[int, str], Energy]
@@ -181,16 +182,16 @@ def _deployment(fleet: Fleet, name: str, hour: int, cost: int, seen: Seen) -> Ch
     pool, where = parts[0].pool, (hour, name)
     used = seen.used.get(where, {})
     weights = weighted(fleet, used)
-    found = verdict(
-        fleet, parts, hour, cost, weights, seen.active.get(where, Activity(0, 0)), seen.states.get(where, {})
-    )
+    active = seen.active.get(where, Activity(0, 0))
+    reads = reader(fleet, where, seen.used, active, seen.engines.get(where, ()))
+    found = verdict(fleet, parts, hour, cost, weights, active, seen.states.get(where, NOTHING), reads)
     rows = _system(hour, pool, name, "unmeasured", "", found.unmeasured)
     for cause, idle in found.idle.items():
         rows |= _system(hour, pool, name, "idle", cause, idle)
     if any(weights.values()):
         costs = shares(found.workload, weights, chosen(fleet, phases(fleet, hour, name, weights, seen))[1])
     else:
-        rows |= _system(hour, pool, name, "workload", "busy_no_tokens", found.workload)
+        rows |= _system(hour, pool, name, "workload", nobodys(weights, reads), found.workload)
         costs = dict.fromkeys(weights, 0)
     for (who, kind), share in costs.items():
         cause = "" if who.caller else "unlogged"

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from tests.oracle_fleet import Fleet
-from tests.oracle_tokens import present, prompt_home, readers, role, serves
+from tests.oracle_tokens import present, prompt_home, reads_with_others, role, serves
 from tests.oracle_units import DAY_US, HOUR_US, hour_of, hour_range, instant, shared_us, spread
 from tests.oracle_usage import Record, landed, matches, metered, placed, served_model
 
@@ -92,7 +92,7 @@ def _engines(fleet: Fleet, readings: Iterable[Record]) -> dict[Place, list[dict[
         for counter in COUNTERS:
             for time, segment in _segments(of_time, counter):
                 for hour, part in _hours(segment):
-                    known = of_place[_place(fleet, of_time[time], hour)]
+                    known = of_place[belongs(fleet, of_time[time], hour)]
                     known[counter] = part.plus(known.get(counter, Part(0, 0, 0)))
         for place, parts in of_place.items():
             found[place].append(parts)
@@ -144,7 +144,8 @@ def _together(engines: list[dict[str, Part]]) -> Growth:
     )
 
 
-def _place(fleet: Fleet, reading: Record, hour: int) -> Place:
+def belongs(fleet: Fleet, reading: Record, hour: int) -> Place:
+    """Where an engine belongs in an hour: to the only deployment that its reading names, matches, or is served by."""
     model = served_model(fleet, reading.get("model", ""), hour)
     there = present(fleet, hour)
     named = {d.id for d in there if d.id == reading.get("deployment", "")}
@@ -177,9 +178,8 @@ def _asked(fleet: Fleet, hour: int, name: str, grown: Growth) -> tuple[int | Non
     """What engines are asked: not those that only decode about prompts, nor those that only prefill about output, nor about
     prompts if they are the only ones to prefill of no model: such prompts count with the rest of their requests."""
     does = role(fleet, name, hour)
-    models = {model for part in present(fleet, hour) if part.id == name for model in part.models}
     silent = {"output_tokens"} if does == "prefill" else set()
-    if does == "decode" or (does == "prefill" and all(readers(fleet, model, hour) != {name} for model in models)):
+    if does == "decode" or reads_with_others(fleet, name, hour):
         silent |= {"prompt_tokens", "cache_read_tokens"}
     told = zip(COUNTERS, grown.counters, strict=True)
     return tuple(None if counter in silent else value for counter, value in told)
@@ -221,25 +221,3 @@ def _logged(fleet: Fleet, events: Iterable[Record]) -> dict[tuple[int, str], dic
             else:
                 read["later"] += inputs
     return found
-
-
-def states(fleet: Fleet, readings: Iterable[Record]) -> dict[tuple[int, str], dict[str, int]]:
-    """Microseconds of engines by hour and deployment, with and without requests: a reading holds until its engine's next, but not
-    for ever, and one that does not tell ends the one before it."""
-    of_engine: dict[tuple[str, str, str], dict[int, Record]] = defaultdict(dict)
-    for reading in readings:
-        who = reading["instance"], reading.get("engine", ""), reading.get("model", "")
-        of_engine[who][instant(reading["sampled_at"])] = reading
-    found: dict[tuple[int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for of_time in of_engine.values():
-        times = sorted(of_time)
-        for at, until in zip(times, [*times[1:], times[-1] + fleet.hold_us], strict=True):
-            running, end = of_time[at].get("requests_running"), min(until, at + fleet.hold_us)
-            for hour in range(hour_of(at), end, HOUR_US):
-                name = _place(fleet, of_time[at], hour).deployment
-                us = sum(
-                    shared_us((at, end), hour_range(hour), part.during) for part in fleet.deployments if part.id == name
-                )
-                if running is not None and us:
-                    found[hour, name]["below_saturation" if running else "no_requests"] += us
-    return {where: dict(us) for where, us in found.items()}

@@ -9,13 +9,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tests.oracle_fleet import Deployment, Fleet
-from tests.oracle_tokens import BIG_SCALE
+from tests.oracle_engines import COUNTERS, Growth
+from tests.oracle_fleet import PREFILL, Deployment, Fleet
+from tests.oracle_states import Told, is_told
+from tests.oracle_tokens import BIG_SCALE, present, reads_with_others, role, serves
 from tests.oracle_units import HOUR_US, PPM, hour_range, shared_us, split, spread
-from tests.oracle_usage import Activity
-
-States = Mapping[str, int]
-"""Microseconds of engines by what they were doing: `no_requests`, `below_saturation`."""
+from tests.oracle_usage import Activity, Usage
 
 
 class Verdict(NamedTuple):
@@ -26,6 +25,14 @@ class Verdict(NamedTuple):
     unmeasured: int
 
 
+class Reader(NamedTuple):
+    """A deployment that prefills beside others, so that no prompt of others counts there: whether there were any that it may
+    have read, and whether its GPUs or engines show that it did anything."""
+
+    is_asked: bool
+    is_busy: bool
+
+
 def verdict(
     fleet: Fleet,
     parts: Sequence[Deployment],
@@ -33,11 +40,13 @@ def verdict(
     cost: int,
     weights: Mapping[Any, int],
     seen: Activity,
-    states: States,
+    told: Told,
+    reader: Reader | None,
 ) -> Verdict:
     """Divide the cost of a deployment's hour by its utilization policy; weights are of tokens and stand over `BIG_SCALE`.
 
-    What was down is idle first, floors of the sum of causes in order of name, and is no paid time after. Of several dated parts in one hour, the first says what the policy is.
+    What was down is idle first, floors of the sum of causes in order of name, and is no paid time after. Of several dated parts in one hour, the first says what the policy is. A
+    reader without tokens of its own is all work if it is seen to work, since neither capacity nor allocation can say how much.
     """
     held = {part: part.gpus * shared_us(hour_range(hour), part.during) for part in parts}
     paid = sum(held.values())
@@ -55,7 +64,14 @@ def verdict(
     if utilization == "active":
         measured = rest * min(seen.observed_us, up) // up if up else 0
         workload = measured * seen.active_ppm_us // (seen.observed_us * PPM) if seen.observed_us else 0
-        return Verdict(workload, _plus(idle, idle_by_state(measured - workload, states)), rest - measured)
+        states = told.states if is_told(fleet, parts[0].id, hour, told, (up, paid)) else {}
+        return Verdict(
+            workload,
+            _plus(idle, split(measured - workload, states) or {"inactive": measured - workload}),
+            rest - measured,
+        )
+    if reader and not weights and any(reader):
+        return Verdict(rest, idle, 0) if reader.is_busy else Verdict(0, _plus(idle, {"unplaced_prefill": rest}), 0)
     if utilization == "capacity":
         able = (
             sum(part.capacity_per_gpu_hour * (us - sum(down[part].values())) for part, us in held.items()) * BIG_SCALE
@@ -76,9 +92,35 @@ def down_us(fleet: Fleet, part: Deployment, hour: int) -> dict[str, int]:
     return dict(found)
 
 
-def idle_by_state(idle: int, states: States) -> dict[str, int]:
-    """What was measured to be idle, by what engines say they were doing meanwhile."""
-    return split(idle, states) or {"inactive": idle}
+def reader(
+    fleet: Fleet,
+    where: tuple[int, str],
+    used: Mapping[tuple[int, str], Usage],
+    active: Activity,
+    engines: Sequence[Growth],
+) -> Reader | None:
+    """What is known of a deployment that prefills beside others; None of any other. What it may have read stayed on deployments
+    that decode."""
+    hour, name = where
+    if not reads_with_others(fleet, name, hour):
+        return None
+    parts = [part for part in present(fleet, hour) if part.id == name]
+    stayed = {
+        who.model
+        for (at, other), usage in used.items()
+        if at == hour and other and role(fleet, other, hour) == "decode"
+        for who, kinds in usage.items()
+        if any(kinds.get(kind) for kind in PREFILL)
+    }
+    counted = [grown.counters[COUNTERS.index("prompt_tokens")] or 0 for grown in engines]
+    return Reader(
+        any(serves(fleet, part, model) for part in parts for model in stayed), active.active_ppm_us > 0 or any(counted)
+    )
+
+
+def nobodys(weights: Mapping[Any, int], reader: Reader | None) -> str:
+    """Why work is nobody's, where no token weighs anything."""
+    return "zero_weight" if weights else "unplaced_prefill" if reader else "busy_no_tokens"
 
 
 def _plus(idle: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:

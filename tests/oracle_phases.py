@@ -111,7 +111,7 @@ def measured(fleet: Fleet, known: Phases) -> Shares | None:
     parts = [part.during for part in fleet.deployments if part.id == known.part.id]
     there = sum(shared_us(hour_range(known.hour), during) for during in parts)
     whole = max(there, sum(grown.observed_us for grown in known.engines))
-    if not all(phases) or known.phase_us * PPM < fleet.min_coverage_ppm * whole:
+    if not all(phases) or not known.phase_us or known.phase_us * PPM < fleet.min_coverage_ppm * whole:
         return None
     return Shares(sum(phases[0]), sum(phases[1]))
 

@@ -59,6 +59,12 @@ def readers(fleet: Fleet, model: str, hour: int) -> set[str]:
     return {part.id for part in present(fleet, hour) if part.role == "prefill" and serves(fleet, part, model)}
 
 
+def reads_with_others(fleet: Fleet, name: str, hour: int) -> bool:
+    """Whether a deployment only prefills, and is the only one to do so of none of its models: no prompt of others counts there."""
+    models = {model for part in present(fleet, hour) if part.id == name for model in part.models}
+    return role(fleet, name, hour) == "prefill" and all(readers(fleet, model, hour) != {name} for model in models)
+
+
 def model_factor(fleet: Fleet, model: str) -> Fraction:
     """How heavy a model's tokens are: its own factor, else that of the only model it is an adapter of."""
     factors = {known.id: known.weight for known in fleet.models}

@@ -102,7 +102,7 @@ def _check_service(
     problems = root.problems
     placement_checks.check(fleet, policy, problems)
     phases_checks.check(fleet, policy, problems)
-    models_checks.check(models, fleet, policy, problems, root.place("policy.weights"))
+    models_checks.check(models, fleet, policy, problems, root.place("policy"))
     capacity_checks.check(fleet, models, downtime, policy, problems)
     downtime_reading.check(downtime, fleet, problems)
 

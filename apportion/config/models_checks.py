@@ -22,7 +22,7 @@ CONTEXT_WEIGHT_MAX: Final = 2**23
 
 
 def check(models: Sequence[Placed[Model]], fleet: Fleet, policy: Policy, problems: Problems, place: str) -> None:
-    """Note what single rows cannot show; `place` is that of the policy's weights."""
+    """Note what single rows cannot show; `place` is that of the policy."""
     first: dict[str, Placed[Model]] = {}
     for row in models:
         seen = first.setdefault(row.item.id, row)
@@ -30,7 +30,8 @@ def check(models: Sequence[Placed[Model]], fleet: Fleet, policy: Policy, problem
             problems.error(row.where, f"model {row.item.id!r} stands at {seen.where} too; write one row for each model")
     _architectures_serve(models, fleet, problems)
     _adapters_apart(models, fleet, problems)
-    _weights_fit(models, policy, problems, place)
+    _weights_fit(models, policy, problems, f"{place}.weights")
+    _weights_weigh(models, policy, problems, f"{place}.tiers")
 
 
 def _architectures_serve(models: Sequence[Placed[Model]], fleet: Fleet, problems: Problems) -> None:
@@ -79,4 +80,18 @@ def _weights_fit(models: Sequence[Placed[Model]], policy: Policy, problems: Prob
             place,
             "are too far apart together with the weights of tiers and of [[models]] to be kept exactly; "
             "round some of them, or bring them closer",
+        )
+
+
+def _weights_weigh(models: Sequence[Placed[Model]], policy: Policy, problems: Problems, tiers: str) -> None:
+    """A weight of 0 is allowed, and rarely meant: it moves all cost to other tokens, and to nobody where there are none."""
+    weightless = {f"{row.where}.weight": f"tokens of {row.item.id!r}" for row in models if row.item.weight == 0}
+    weightless |= {
+        f"{tiers}.{tier}": f"tokens of tier {tier!r}" for tier, weight in policy.tiers.items() if weight == 0
+    }
+    for where, tokens in weightless.items():
+        problems.warning(
+            where,
+            f"is 0, so {tokens} carry no cost: other tokens of their deployment's hour bear it, and where there are none "
+            "__unattributed__ does, with cause zero_weight; give a weight above 0 unless that is meant",
         )

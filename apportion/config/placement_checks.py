@@ -94,29 +94,37 @@ def _one_prefill_per_model(deployments: list[Placed[Deployment]], problems: Prob
             twice = next((both for one, other in combinations(reading, 2) if (both := _together(one, other))), None)
             if twice or not reading:
                 why = (
-                    f"prompts of {model!r} are read by several deployments {span(twice)}"
+                    f"prompts of {model!r} are read by several deployments {span(twice)}, so that their tokens stay here "
+                    "and what the readers cost is unplaced_prefill, which is nobody's"
                     if twice
-                    else (f"no deployment of role prefill serves {model!r}")
+                    else f"no deployment of role prefill serves {model!r}, so that their tokens stay here"
                 )
                 problems.warning(
                     f"{row.where}.role",
-                    f'is decode, and {why}, so that their tokens stay here; have one [[deployments]] with role = "prefill" '
-                    "serve it",
+                    f'is decode, and {why}; have one [[deployments]] with role = "prefill" serve it',
                 )
 
 
 def _prefill_for_somebody(deployments: list[Placed[Deployment]], problems: Problems) -> None:
-    """A deployment that only reads prompts takes no event by itself."""
+    """A deployment that only reads prompts takes no event by itself, and prompts only of those that only decode."""
     for row in deployments:
         for model in row.item.models if row.item.role == "prefill" else ():
-            if not any(
-                other.item.role != "prefill" and model in other.item.models and _together(row.item, other.item)
+            roles = {
+                other.item.role
                 for other in deployments
-            ):
+                if model in other.item.models and _together(row.item, other.item)
+            }
+            if not roles & {"both", "decode"}:
                 problems.warning(
                     f"{row.where}.role",
                     f"is prefill, and no deployment of role decode or both serves {model!r}, so events that name none stay "
                     "unplaced; add the one that decodes",
+                )
+            elif "decode" not in roles:
+                problems.warning(
+                    f"{row.where}.role",
+                    f"is prefill, and only deployments of role both serve {model!r} beside it, so no request's prompt counts "
+                    'here unless it names this one; give the one that decodes for it role = "decode"',
                 )
 
 

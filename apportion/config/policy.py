@@ -29,7 +29,8 @@ class Policy:
         tiers: tier -> weight of its tokens beside those of other tiers.
         idle: who bears idle cost.
         over: what idle and shared costs are weighed over.
-        min_coverage_ppm: telemetry below it flags the hour; parts per million of the paid time.
+        min_coverage_ppm: telemetry of GPUs below it flags the hour, that of engines decides nothing; parts per million of the time
+            that could serve.
         sample_hold_us: microseconds a GPU sample holds at most; no more than an hour.
         unlogged_tolerance_ppm: what engines may be ahead of the logs, in parts per million of their count, at no cost.
         late_limit_days: accepted age of live events.

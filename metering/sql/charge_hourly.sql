@@ -1,7 +1,7 @@
 -- step:   metering.charge_hourly
 -- grain:  charge_period_start, pool_no, deployment_no, provider, model_no, caller_no, tier, cost_kind, cause, token_kind
 -- reads:  metering.deployment_hourly, metering.deployment_cost_hourly, metering.idle_hourly, metering.phase_share_hourly,
---         metering.consumption_hourly, metering.token_factor, metering.external_usage_hourly, metering.origin_charge_hourly,
+--         metering.prefill_unplaced_hourly, metering.consumption_hourly, metering.token_factor, metering.external_usage_hourly, metering.origin_charge_hourly,
 --         raw.caller, book.model, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    every nano of an hour and every token on exactly one line; within a phase the largest remainders take what is left
@@ -12,10 +12,15 @@ WITH deployment_hour AS (
             WHEN 'capacity' THEN CASE capacity_source WHEN 'learned' THEN 'calibrated' WHEN 'load_tested' THEN 'measured' ELSE 'assumed' END
             WHEN 'allocation' THEN 'assumed'
             ELSE 'measured' END::metering.confidence AS utilization_confidence,
+        CASE
+            WHEN phase.consumed_tokens > 0 THEN 'zero_weight'
+            WHEN unplaced.deployment_no IS NOT NULL THEN 'unplaced_prefill'
+            ELSE 'busy_no_tokens' END AS unattributed_cause,
         ROW_NUMBER() OVER (ORDER BY charge_period_start, pool_no, deployment_no)::INTEGER AS hour_no
     FROM metering.deployment_hourly AS deployment
     JOIN metering.deployment_cost_hourly AS cost USING (charge_period_start, pool_no, deployment_no)
     LEFT JOIN metering.phase_share_hourly AS phase USING (charge_period_start, pool_no, deployment_no)
+    LEFT JOIN metering.prefill_unplaced_hourly AS unplaced USING (charge_period_start, pool_no, deployment_no)  -- NULL: its prompts are
     WHERE deployment.charge_period_start >= $period_start::TIMESTAMP AND deployment.charge_period_start < $period_end::TIMESTAMP
 ),
 kind AS (  -- numbered in the order of their names, which is the order of ties
@@ -172,7 +177,7 @@ SELECT
 FROM (
     SELECT deployment_hour.*,
         unnest(['unmeasured', 'workload']::metering.cost_kind[]) AS cost_kind,
-        unnest(['', 'busy_no_tokens'])                           AS cause,
+        unnest(['', unattributed_cause])                         AS cause,
         unnest([unmeasured_nano, unattributed_nano])             AS nano
     FROM deployment_hour
 )

@@ -1,10 +1,11 @@
 -- step:   metering.deployment_hourly
 -- grain:  charge_period_start, deployment_no, pool_no
 -- reads:  metering.deployment_cost_hourly, metering.downtime_hourly, metering.gpu_activity_hourly, metering.phase_share_hourly,
---         book.policy
+--         metering.prefill_unplaced_hourly, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    how much of a deployment's hour was work, how much was idle and how much nobody saw; work without tokens is kept apart,
---         so that a lost log never looks idle and a telemetry gap never lands on a team; what could not serve is idle before all that
+--         so that a lost log never looks idle and a telemetry gap never lands on a team; what could not serve is idle before all that;
+--         a reader of prompts that cannot be placed is all work where its telemetry shows any, since nobody knows how much
 WITH down AS (
     SELECT charge_period_start, pool_no, deployment_no, SUM(down_us)::BIGINT AS down_us, SUM(capacity_token_us) AS capacity_token_us
     FROM metering.downtime_hourly
@@ -21,12 +22,15 @@ evidence AS (
         COALESCE(phase.prefill_weight, 0)::HUGEINT AS prefill_weight, COALESCE(phase.decode_weight, 0)::HUGEINT AS decode_weight,
         COALESCE(phase.prefill_share, 0)::HUGEINT AS prefill_share, COALESCE(phase.decode_share, 0)::HUGEINT AS decode_share,
         COALESCE(phase.phase_method, 'weights/1') AS phase_method, COALESCE(phase.confidence, 'assumed') AS confidence,
+        COALESCE(phase.consumed_tokens, 0) = 0 AND COALESCE(unplaced.is_asked, FALSE) AS is_asked,
+        COALESCE(phase.consumed_tokens, 0) = 0 AND COALESCE(unplaced.is_busy, FALSE) AND utilization <> 'active' AS is_unplaced_work,
         policy.min_coverage_ppm, policy.weight_scale
     FROM metering.deployment_cost_hourly AS cost
     JOIN book.policy AS policy ON policy.policy_version = $policy_version::INTEGER
     LEFT JOIN down USING (charge_period_start, pool_no, deployment_no)                                      -- NULL: all could serve
     LEFT JOIN metering.gpu_activity_hourly AS activity USING (charge_period_start, pool_no, deployment_no)  -- NULL: unseen
     LEFT JOIN metering.phase_share_hourly AS phase USING (charge_period_start, pool_no, deployment_no)      -- NULL: no usage
+    LEFT JOIN metering.prefill_unplaced_hourly AS unplaced USING (charge_period_start, pool_no, deployment_no)  -- NULL: its prompts are
     WHERE cost.charge_period_start >= $period_start::TIMESTAMP AND cost.charge_period_start < $period_end::TIMESTAMP
 ),
 unit AS (  -- of capacity: whole hours keep the products of long scales and large fleets inside 128 bits
@@ -41,14 +45,15 @@ fraction AS (  -- the workload is measured x busy // available
         CASE WHEN utilization = 'active'
             THEN (serving_nano::HUGEINT * LEAST(observed_us, serving_us) // GREATEST(serving_us, 1))::BIGINT
             ELSE serving_nano END AS measured_nano,
-        CASE utilization
+        CASE CASE WHEN is_unplaced_work THEN 'unplaced' ELSE utilization END
+            WHEN 'unplaced' THEN 1
             WHEN 'active' THEN active_ppm_us
             WHEN 'capacity' THEN
                 CASE WHEN used_weight > serving_token_us // 3600000000 * weight_scale + weight_scale THEN serving_token_us // unit_us * weight_scale
                     ELSE LEAST(used_weight * (3600000000 // unit_us), serving_token_us // unit_us * weight_scale) END
             WHEN 'allocation' THEN CASE WHEN consumed_tokens > 0 THEN 1 ELSE 0 END
             ELSE 0 END::HUGEINT AS busy,
-        GREATEST(CASE utilization
+        GREATEST(CASE CASE WHEN is_unplaced_work THEN 'unplaced' ELSE utilization END
             WHEN 'active' THEN observed_us::HUGEINT * 1000000
             WHEN 'capacity' THEN serving_token_us // unit_us * weight_scale
             ELSE 1 END, 1)::HUGEINT AS available
@@ -91,7 +96,8 @@ SELECT
     charge_period_start, pool_no, deployment_no, paid_us, effective_cost_nano, utilization, observed_us, active_ppm_us,
     utilization = 'active' AND observed_us::HUGEINT * 1000000 < min_coverage_ppm::HUGEINT * serving_us AS low_coverage,
     prefill_weight, decode_weight, workload_nano, effective_cost_nano - serving_nano + measured_nano - workload_nano AS idle_nano,
-    CASE utilization
+    CASE CASE WHEN is_asked AND utilization <> 'active' THEN 'unplaced' ELSE utilization END
+        WHEN 'unplaced' THEN 'unplaced_prefill'
         WHEN 'active' THEN 'inactive'
         WHEN 'capacity' THEN CASE WHEN used_weight = 0 THEN 'no_requests' ELSE 'below_capacity' END
         WHEN 'allocation' THEN 'no_requests'

@@ -22,18 +22,28 @@ held AS (  -- an unknown reading ended the hold before it; of its own time it sa
 placed AS (  -- clipped to the time that the deployment is in force, as GPU samples are
     SELECT
         place.charge_period_start, place.pool_no, place.deployment_no, requests_running,
-        LEAST(held_to, (hour_no + 1) * 3600000000, epoch_us(deployment.effective_to))
-            - GREATEST(held_from, hour_no * 3600000000, epoch_us(deployment.effective_from)) AS held_us
+        GREATEST(held_from, hour_no * 3600000000, epoch_us(deployment.effective_from)) AS placed_from,
+        LEAST(held_to, (hour_no + 1) * 3600000000, epoch_us(deployment.effective_to))  AS placed_to
     FROM held
     JOIN metering.engine_place_hourly AS place
         ON place.charge_period_start = make_timestamp(held.hour_no * 3600000000) AND place.engine_series_no = held.engine_series_no
     JOIN book.deployment AS deployment USING (deployment_no)
     WHERE place.deployment_no > 0
+),
+told AS (  -- time that an engine tells is new where none that began before it tells it too
+    SELECT
+        placed.*, placed_to - placed_from AS held_us,
+        placed_to - GREATEST(placed_from, COALESCE(MAX(placed_to) OVER earlier, placed_from)) AS new_us
+    FROM placed
+    WHERE placed_to > placed_from
+    WINDOW earlier AS (
+        PARTITION BY charge_period_start, pool_no, deployment_no ORDER BY placed_from, placed_to
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 )
 SELECT
     charge_period_start, pool_no, deployment_no,
     COALESCE(SUM(held_us) FILTER (requests_running = 0), 0)::BIGINT AS empty_us,
-    COALESCE(SUM(held_us) FILTER (requests_running > 0), 0)::BIGINT AS running_us
-FROM placed
-WHERE held_us > 0
+    COALESCE(SUM(held_us) FILTER (requests_running > 0), 0)::BIGINT AS running_us,
+    SUM(GREATEST(new_us, 0))::BIGINT                                AS covered_us
+FROM told
 GROUP BY charge_period_start, pool_no, deployment_no

@@ -7,7 +7,10 @@
 --         its output is spread over its time, and may as well have been counted as it ended, its prompt in any hour it ran in; engines that
 --         decode say nothing of prompts that others read, those that read nothing of output
 WITH role AS (  -- of several dated rows in an hour the first says it
-    SELECT hour_told.charge_period_start, deployment.deployment_no, arg_min(deployment.role, deployment.effective_from) AS role
+    SELECT
+        hour_told.charge_period_start, deployment.deployment_no, arg_min(deployment.role, deployment.effective_from) AS role,
+        SUM(epoch_us(LEAST(deployment.effective_to, hour_told.charge_period_start + INTERVAL 1 HOUR))
+            - epoch_us(GREATEST(deployment.effective_from, hour_told.charge_period_start)))::BIGINT AS in_force_us
     FROM (
         SELECT DISTINCT charge_period_start, deployment_no
         FROM metering.engine_usage_hourly
@@ -27,7 +30,7 @@ counted AS (
         CASE WHEN role.role = 'decode' OR (role.role = 'prefill' AND reader.prefill_deployment_no IS NULL) THEN NULL
             ELSE usage.cache_read_tokens END AS cache_read_tokens,
         CASE WHEN role.role = 'prefill' THEN NULL ELSE usage.output_tokens END AS output_tokens,
-        usage.requests, usage.aborted_requests, usage.cache_split_known
+        usage.requests, usage.aborted_requests, usage.cache_split_known, role.in_force_us
     FROM metering.engine_usage_hourly AS usage
     LEFT JOIN role USING (charge_period_start, deployment_no)  -- NULL: belongs to no deployment
     LEFT JOIN (
@@ -43,7 +46,7 @@ engine AS (
         SUM(engines)::BIGINT AS engines, SUM(observed_us)::BIGINT AS observed_us, SUM(prompt_tokens)::BIGINT AS input_tokens,
         SUM(cache_read_tokens)::BIGINT AS cache_read_tokens, SUM(output_tokens)::BIGINT AS output_tokens,
         SUM(requests)::BIGINT AS requests, SUM(aborted_requests)::BIGINT AS aborted_requests,
-        BOOL_AND(cache_split_known) AND COUNT(cache_read_tokens) > 0 AS cache_split_known
+        BOOL_AND(cache_split_known) AND COUNT(cache_read_tokens) > 0 AS cache_split_known, MAX(in_force_us) AS in_force_us
     FROM counted
     GROUP BY charge_period_start, pool_no, deployment_no
 ),
@@ -151,7 +154,7 @@ doubted AS (
 ),
 side AS (
     SELECT
-        charge_period_start, pool_no, deployment_no, engine.model_no, engine.engines, engine.observed_us,
+        charge_period_start, pool_no, deployment_no, engine.model_no, engine.engines, engine.observed_us, engine.in_force_us,
         engine.input_tokens AS engine_input_tokens, engine.cache_read_tokens AS engine_cache_read_tokens,
         engine.output_tokens AS engine_output_tokens, engine.requests AS engine_requests,
         engine.aborted_requests AS engine_aborted_requests, engine.cache_split_known,
@@ -208,7 +211,7 @@ SELECT
             WHEN failed_events > 0 THEN 'failed'
             ELSE 'unlogged' END
         WHEN -input_ahead - input_begun > input_tolerance OR -output_ahead - output_later > output_tolerance
-            THEN CASE WHEN observed_us < engines * 3600000000 THEN 'telemetry_gap' ELSE 'engine_behind' END
+            THEN CASE WHEN observed_us < in_force_us THEN 'telemetry_gap' ELSE 'engine_behind' END
         WHEN ABS(input_ahead) > input_tolerance OR ABS(output_ahead) > output_tolerance THEN 'crossing'
         ELSE 'agreed' END AS cause
 FROM unlogged

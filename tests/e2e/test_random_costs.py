@@ -23,6 +23,8 @@ from tests.oracle_fleet import fleet
 from tests.oracle_phases import Shares
 
 SEEDS = range(8)
+NOBODYS = (26, 65, 77)
+"""Seeds of fleets whose engines tell why GPUs were idle, whose readers have no place for prompts, whose tokens weigh nothing."""
 
 
 def agreed(folder: Path, document: Document, trace: Trace) -> None:
@@ -67,7 +69,7 @@ def test_purchases_cost_what_the_oracle_says(tmp_path: Path, seed: int) -> None:
     agreed(tmp_path, with_purchases(Random(seed), document), trace)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [*SEEDS, *NOBODYS])
 def test_tokens_weigh_what_the_oracle_says(tmp_path: Path, seed: int) -> None:
     """Every line under models, tiers, context, adapters, roles, phases and downtime at random."""
     random = Random(seed)

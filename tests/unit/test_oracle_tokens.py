@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracle
-from tests.oracle_engines import states, unlogged
+from tests.oracle_engines import unlogged
 from tests.oracle_fleet import Fleet, fleet
+from tests.oracle_states import Told, states
 from tests.oracle_tokens import context_sums
 from tests.oracle_units import HOUR_US, micros
 
@@ -137,7 +138,7 @@ def test_with_several_prefill_deployments_a_prompt_stays() -> None:
     ]
 
     assert costs(oracle.charges(ours(served), events, [], [HOUR])) == {
-        ("P", "", "no_requests", ""): 1_000_000_000,
+        ("P", "", "unplaced_prefill", ""): 1_000_000_000,
         ("Q", "b", "", "uncached_input"): 1_000_000_000,
         ("D", "a", "", "uncached_input"): 1_000_000_000,
         ("D", "a", "", "output"): 1_000_000_000,
@@ -213,14 +214,74 @@ def test_measured_idle_has_the_causes_that_engines_tell() -> None:
         {"instance": "i", "deployment": "d", "sampled_at": at(minutes).isoformat(), **told}
         for minutes, told in ((0, {"requests_running": 0}), (20, {"requests_running": 3}), (30, {}))
     ]
-    known = ours(policy={"utilization": "active", "sample_hold_seconds": 3600})
+    policy = {"utilization": "active", "sample_hold_seconds": 3600, "min_coverage": "0.5"}
+    known = ours(policy=policy)
 
-    assert states(known, readings) == {(HOUR, "d"): {"no_requests": HOUR_US // 3, "below_saturation": HOUR_US // 6}}
+    told = Told({"no_requests": HOUR_US // 3, "below_saturation": HOUR_US // 6}, HOUR_US // 2)
+    assert states(known, readings) == {(HOUR, "d"): told}
     assert costs(oracle.charges(known, [event("a", output_tokens=1)], samples, [HOUR], readings)) == {
         ("d", "", "no_requests", ""): 2_000_000_000,
         ("d", "", "below_saturation", ""): 1_000_000_000,
         ("d", "a", "", "output"): 1_000_000_000,
     }
+    more = ours(policy={**policy, "min_coverage": "0.500001"})
+    assert costs(oracle.charges(more, [event("a", output_tokens=1)], samples, [HOUR], readings)) == {
+        ("d", "", "inactive", ""): 3_000_000_000,
+        ("d", "a", "", "output"): 1_000_000_000,
+    }
+
+
+def test_time_that_several_engines_tell_counts_once() -> None:
+    """Two that tell the same ten minutes and one that tells the next five: fifteen, whatever each was doing."""
+    known = ours(policy={"utilization": "active", "sample_hold_seconds": 600})
+    readings = [
+        {"instance": name, "deployment": "d", "sampled_at": at(minutes).isoformat(), "requests_running": running}
+        for name, minutes, running in (("i", 0, 1), ("j", 0, 0), ("k", 5, 0))
+    ]
+
+    minute = HOUR_US // 60
+    assert states(known, readings) == {
+        (HOUR, "d"): Told({"below_saturation": 10 * minute, "no_requests": 20 * minute}, 15 * minute)
+    }
+
+
+def test_a_reader_that_is_seen_to_work_is_no_idle() -> None:
+    """P read prompts that stay on D, as its engine counted, Q's GPU was active; R shows nothing, and is idle for want of a place."""
+    served = [
+        deployment("P", 1, role="prefill"),
+        deployment("Q", 1, role="prefill", utilization="capacity", capacity_per_gpu_hour=10),
+        deployment("D", 1, role="decode"),
+        deployment("R", 1, role="prefill"),
+    ]
+    samples = [{"gpu_uuid": "g", "sampled_at": START.isoformat(), "deployment": "Q", "active_ratio": Decimal("0.1")}]
+    readings = [
+        {"instance": "i", "deployment": "P", "model": "m", "sampled_at": at(m).isoformat(), "prompt_tokens": m}
+        for m in (0, 30)
+    ]
+    asked = [event("a", uncached_input_tokens=6)]
+    found = oracle.charges(ours(served), asked, samples, [HOUR], readings)
+    unasked = oracle.charges(ours(served), [event("a", output_tokens=6)], [], [HOUR])
+
+    assert costs(found) == {
+        ("P", "", "unplaced_prefill", ""): 1_000_000_000,
+        ("Q", "", "unplaced_prefill", ""): 1_000_000_000,
+        ("R", "", "unplaced_prefill", ""): 1_000_000_000,
+        ("D", "a", "", "uncached_input"): 1_000_000_000,
+    }
+    assert {key.deployment: key.cost_kind for key in found} == {
+        "P": "workload",
+        "Q": "workload",
+        "R": "idle",
+        "D": "workload",
+    }
+    assert {key.cause for key in unasked if key.cost_kind == "idle"} == {"no_requests"}
+
+
+def test_work_whose_tokens_weigh_nothing_is_no_lost_log() -> None:
+    """All tokens of a tier of weight 0: nobody's, and not for want of tokens."""
+    found = oracle.charges(ours(policy={"tiers": {"free": 0}}), [event("a", output_tokens=5, tier="free")], [], [HOUR])
+
+    assert costs(found) == {("d", "", "zero_weight", ""): 4_000_000_000}
 
 
 @given(

@@ -30,7 +30,14 @@ Tokens = tuple[int, int, int, int]
 def hours(ledger: Ledger) -> Callable[..., Session]:
     """Tokens by hour and the busy microseconds of each -> a ledger in which those hours are metered."""
 
-    def answer(tokens: list[Tokens], busy_us: list[int], *, engines: bool = False, seen_ppm: int = 10**6) -> Session:
+    def answer(
+        tokens: list[Tokens],
+        busy_us: list[int],
+        *,
+        engines: bool = False,
+        seen_ppm: int = 10**6,
+        down_us: tuple[int, ...] = (),
+    ) -> Session:
         with ledger.transaction() as session:
             load(session, Facts(deployments=(Deployment(),)))
             for number, ((prompt, cache, decode, context), busy) in enumerate(zip(tokens, busy_us, strict=True)):
@@ -44,6 +51,9 @@ def hours(ledger: Ledger) -> Callable[..., Session]:
                 put(session, "gpu_activity_hourly", charge_period_start=hour, pool_no=1, deployment_no=NUMBER, observed_us=seen,
                     active_ppm_us=busy * 10**6 * seen_ppm // 10**6)  # fmt: skip
                 put(session, "metered_hour", charge_period_start=hour, metered_at=hour, policy_version=1)
+                for cause, us in zip(("lost", "loading"), down_us[number * 2 : number * 2 + 2], strict=False):
+                    put(session, "downtime_hourly", charge_period_start=hour, pool_no=1, deployment_no=NUMBER, cause=cause,
+                        down_us=us, capacity_token_us=0)  # fmt: skip
                 if engines:
                     put(session, "engine_usage_hourly", charge_period_start=hour, pool_no=1, deployment_no=NUMBER, model_no=0, engines=1,
                         observed_us=3_600_000_000, phase_observed_us=3_600_000_000, prefill_us=busy, decode_us=busy, resets=0,
@@ -114,6 +124,28 @@ def test_a_part_that_was_seen_stands_for_the_whole(hours) -> None:
     assert fitted(hours(tokens, busy(tokens), seen_ppm=890_000)).failure == (
         "only 0 of 48 hours with usage have telemetry, and a fit needs 24"
     )
+
+
+@pytest.mark.parametrize("engines", [False, True])
+def test_gpu_time_that_was_down_took_no_part(hours, engines: bool) -> None:
+    """Half of the hour's GPU time lost or loading, and the other half seen: tokens took half of what all of it would say."""
+    tokens = traffic(cached=False, context=False)
+    whole = fitted(hours(tokens, busy(tokens), engines=engines)).picoseconds
+    half = fitted(
+        hours(tokens, busy(tokens), engines=engines, seen_ppm=500_000, down_us=(600_000_000, 1_200_000_000) * 48)
+    )
+
+    assert (half.failure, half.hours) == ("", 48)
+    assert {term: round(whole[term] / half.picoseconds[term], 3) for term in ("prompt", "decode")} == {
+        "prompt": 2.0, "decode": 2.0}  # fmt: skip
+
+
+def test_an_hour_that_was_wholly_down_says_nothing(hours) -> None:
+    """It has no time that could serve, so it is no hour of the fit, whatever was logged or seen in it."""
+    tokens = traffic(cached=False, context=False)
+    found = fitted(hours(tokens, busy(tokens), down_us=(1_800_000_000, 1_800_000_000) * 2))
+
+    assert (found.failure, found.hours) == ("", 46)
 
 
 def test_time_of_engines_goes_before_activity_of_gpus(hours) -> None:

@@ -10,6 +10,7 @@ from apportion.config.phases import ServiceLevel
 from apportion.domain.period import Period
 from metering.capacity import Capacity, learn
 from tests.steps.metering.facts import HOUR, Deployment, Event, Facts, Pool, Rate, at, moment
+from tests.steps.metering.weight_facts import Down
 
 LEVEL = ServiceLevel(ttft_us=1000, tpot_us=10, quantile_ppm=900_000)
 START = at("2026-10-01 00:00")
@@ -22,7 +23,11 @@ def learned(metered: Any) -> Any:
     """Hours, each a list of requests as (first token, last token) in microseconds -> what they say."""
 
     def answer(
-        hours: list[list[tuple[int | None, int | None]]], *, made: int = MADE, status: str = "success"
+        hours: list[list[tuple[int | None, int | None]]],
+        *,
+        made: int = MADE,
+        status: str = "success",
+        downs: tuple[Down, ...] = (),
     ) -> Capacity:
         requests = [
             (START + HOUR * number + part, times)
@@ -38,7 +43,7 @@ def learned(metered: Any) -> Any:
             Facts(
                 pools=(Pool(gpus=3),), rates=(Rate(),),
                 deployments=(Deployment(gpus=2, utilization="allocation"), Deployment(id="other", utilization="allocation")),
-                events=(*events, elsewhere),
+                events=(*events, elsewhere), downs=downs,
             ),
             START, START + HOUR * len(hours),
         )  # fmt: skip
@@ -59,6 +64,19 @@ def test_the_best_hour_at_the_level_is_the_capacity(learned: Any) -> None:
     assert (found.failure, found.hours_met, found.hours_missed) == ("", 23, 1)
     assert (found.best, found.best_at) == (30 * MADE * 6 // 2, moment(START + 22 * HOUR))
     assert found.missed_least == 40 * MADE * 6 // 2
+
+
+def test_capacity_is_that_of_gpu_time_that_could_serve(learned: Any) -> None:
+    """With one of two GPUs lost, half-way loading besides, ten requests are those of half a GPU-hour; a wholly lost hour is none."""
+    down = (
+        Down(start=START, end=START + HOUR, cause="lost"),
+        Down(start=START, end=START + HOUR // 2),
+        Down(start=START + HOUR, end=START + 2 * HOUR, gpus=2, cause="lost"),
+    )
+    found = learned([[GOOD] * 10] * 25, downs=down)
+
+    assert (found.failure, found.hours_met) == ("", 24)
+    assert (found.best, found.best_at) == (10 * MADE * 6 * 2, moment(START))
 
 
 @pytest.mark.parametrize(("bad", "met"), [(1, 24), (2, 23)])

@@ -55,6 +55,43 @@ def test_a_gauge_holds_as_a_gpu_sample_does(stepped) -> None:
     assert found == [(NOON, 7 + HOUR // 4, HOUR // 8 + 10)]
 
 
+@pytest.mark.parametrize(
+    ("after", "told"), [(HOUR // 10 - 1, True), (HOUR // 10, True), (HOUR // 10 + 1, False), (HOUR * 11 // 12, False)]
+)
+def test_a_few_minutes_do_not_decide_an_hour(metered, after: int, told: bool) -> None:
+    """Engines must tell min_coverage of the time that their deployment is in force, nine tenths here; else it is inactive."""
+    facts = replace(FLEET, counts=gauges((after, 0)))
+
+    assert by_cause(metered(facts, NOON, NOON + HOUR)) == {
+        ("workload", ""): 400, ("idle", "no_requests" if told else "inactive"): 600}  # fmt: skip
+
+
+@pytest.mark.parametrize(("second", "covered", "cause"), [(HOUR // 2, HOUR, "no_requests"), (0, HOUR // 2, "inactive")])
+def test_time_that_two_engines_tell_counts_once(metered, second: int, covered: int, cause: str) -> None:
+    """One after the other they tell the whole hour, at the same time only half of it; their own times add up alike."""
+    facts = replace(
+        FLEET, min_coverage_ppm=500_001,
+        counts=gauges((0, 0), (HOUR // 2, None)) + gauges((second, 0), (second + HOUR // 2, None), engine="f"))  # fmt: skip
+    session = metered(facts, NOON, NOON + HOUR)
+
+    assert by_cause(session) == {("workload", ""): 400, ("idle", cause): 600}
+    assert session.rows("SELECT empty_us, running_us, covered_us FROM metering.engine_state_hourly") == [
+        (HOUR, 0, covered)
+    ]
+
+
+def test_only_time_that_could_serve_is_to_be_told(metered) -> None:
+    """All GPUs load for the first half and engines tell of the second; a deployment of half an hour is told by half an hour."""
+    half = NOON + HOUR // 2
+    loading = replace(FLEET, downs=(Down(start=NOON, end=half, gpus=4),), counts=gauges((HOUR // 2, 0)))
+    short = replace(FLEET, deployments=(Deployment(gpus=4, start=half),), counts=gauges((HOUR // 2, 0)))
+    later = replace(loading, counts=gauges((HOUR * 3 // 5, 0)))
+
+    assert ("idle", "no_requests") in by_cause(metered(loading, NOON, NOON + HOUR))
+    assert ("idle", "no_requests") in by_cause(metered(short, NOON, NOON + HOUR))
+    assert ("idle", "inactive") in by_cause(metered(later, NOON, NOON + HOUR))
+
+
 def test_engines_of_no_deployment_tell_nothing(stepped) -> None:
     """One that names none, where several serve its model, is placed nowhere: metering.engine_place_hourly says 0."""
     deployments = (Deployment(id="d", gpus=2), Deployment(id="e", gpus=2))

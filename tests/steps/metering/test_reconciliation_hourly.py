@@ -205,6 +205,22 @@ def test_a_difference_has_a_likely_cause(stepped, counts, events, cause: str) ->
     assert compared(stepped, counts, events, "cause") == [(ONE, cause)]
 
 
+@pytest.mark.parametrize(
+    ("counts", "deployments", "cause"),
+    [
+        ((*grown(engine="a", output=5), *grown(engine="b", start=TWO - 20 * MINUTE, output=0)), D, "engine_behind"),
+        (grown(start=TWO - 20 * MINUTE, output=5), (Deployment(start=TWO - 20 * MINUTE),), "engine_behind"),
+        (grown(start=TWO - 20 * MINUTE, output=5), D, "telemetry_gap"),
+        (grown(start=TWO - 20 * MINUTE, output=5), (Deployment(end=TWO - 40 * MINUTE), Deployment(start=TWO - 20 * MINUTE)), "telemetry_gap"),
+    ],
+)  # fmt: skip
+def test_a_replica_that_was_there_for_a_part_is_no_gap(stepped, counts, deployments, cause: str) -> None:
+    """A gap is time that the deployment was in force and no engine told, not time that one of them was not there."""
+    event = replace(LOST, at=TWO - 10 * MINUTE)
+
+    assert compared(stepped, counts, [event], "cause", deployments=deployments) == [(ONE, cause)]
+
+
 def test_an_hour_without_readings_has_no_row(stepped) -> None:
     """Logs are compared with engines, never with nothing; nor is usage that no deployment took, or others served."""
     events = [LOST, replace(LOST, model="other"), replace(LOST, provider="openai")]

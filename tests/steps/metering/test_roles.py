@@ -1,11 +1,14 @@
-"""metering.prefill_place_hourly: deployments that read prompts for others, and requests whose phases ran apart."""
+"""metering.prefill_place_hourly and prefill_unplaced_hourly: deployments that read prompts for others, requests whose phases ran apart."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from tests.steps.metering.engine_facts import Count
-from tests.steps.metering.facts import HOUR, Deployment, Event, Facts, Pool, Rate, at, caller
+from tests.steps.metering.facts import HOUR, Deployment, Event, Facts, Pool, Rate, Sample, at, caller
 from tests.steps.metering.reading import charges
 from tests.steps.metering.weight_facts import Weighed
 
@@ -149,3 +152,75 @@ def test_a_prompt_read_before_the_hour_its_request_ended_in_is_not_lost(metered)
     session = metered(facts, NOON, NOON + HOUR)
 
     assert session.rows(COMPARED) == [("reads", 900, None, 0, 0, 0, 0, 0, "crossing")]
+
+
+TWO = replace(
+    APART, pools=(Pool(id="p", gpus=2), Pool(id="q")), rates=(Rate(pool="p", nano=1000), Rate(pool="q", nano=1000)),
+    deployments=(READS, replace(READS, id="more"), WRITES))  # fmt: skip
+"""Two that read the prompts of one model, at 1000 each."""
+BUSY = (Sample(at=NOON, ppm=1, deployment="reads"),)
+LAZY = (Sample(at=NOON, ppm=0, deployment="reads"),)
+QUIET = (Event(at=NOON, tokens=ANSWER),)
+
+
+def nobodys(session, name: str = "reads") -> dict[tuple[str, str], int | None]:
+    """Nano of a deployment's lines without tokens, by cost kind and cause."""
+    return {key[7:9]: nano for key, (tokens, nano) in charges(session).items() if key[2] == name and tokens is None}
+
+
+@pytest.mark.parametrize("utilization", ["capacity", "allocation"])
+@pytest.mark.parametrize(
+    ("facts", "line"),
+    [
+        ({"samples": BUSY}, ("workload", "unplaced_prefill")),
+        ({"counts": engine("reads", 900, 0)}, ("workload", "unplaced_prefill")),
+        ({"samples": BUSY, "events": ()}, ("workload", "unplaced_prefill")),
+        ({}, ("idle", "unplaced_prefill")),
+        ({"samples": LAZY}, ("idle", "unplaced_prefill")),
+        ({"counts": engine("reads", 0, 0)}, ("idle", "unplaced_prefill")),
+        ({"events": ()}, ("idle", "no_requests")),
+        ({"events": QUIET}, ("idle", "no_requests")),
+        ({"samples": LAZY, "events": QUIET}, ("idle", "no_requests")),
+    ],
+)
+def test_a_reader_without_prompts_of_its_own_is_not_idle_for_want_of_them(
+    metered, facts: dict[str, Any], line: tuple[str, str], utilization: str
+) -> None:
+    """Seen to work, all of it is work of nobody; not seen, it is idle because prompts have no place, if there were any."""
+    reads = replace(READS, utilization=utilization, capacity=10)
+    session = metered(replace(TWO, **facts, deployments=(reads, *TWO.deployments[1:])), NOON, NOON + HOUR)
+
+    assert nobodys(session) == {line: 1000}
+
+
+def test_what_a_reader_was_active_is_work_without_a_place(metered) -> None:
+    """By its GPUs it is as busy as any; only the cause of the work says that its prompts cannot be placed."""
+    reads = replace(READS, utilization="active")
+    samples = (Sample(at=NOON, ppm=250_000, deployment="reads"),)
+    session = metered(
+        replace(TWO, deployments=(reads, *TWO.deployments[1:]), samples=samples, hold=HOUR), NOON, NOON + HOUR
+    )
+
+    assert nobodys(session) == {("workload", "unplaced_prefill"): 250, ("idle", "inactive"): 750}
+
+
+def test_a_reader_that_took_requests_by_name_bears_these(metered) -> None:
+    """What it can be known to have read carries its cost; the other reader's tokens have no place still."""
+    named = Event(at=NOON, deployment="reads", tokens=(("uncached_input", 5),))
+    session = metered(replace(TWO, events=(*APART.events, named), samples=BUSY), NOON, NOON + HOUR)
+
+    assert nobodys(session) == {}
+    assert nobodys(session, "more") == {("idle", "unplaced_prefill"): 1000}
+
+
+def test_the_only_reader_has_every_prompt_and_lost_logs_are_lost(metered) -> None:
+    """It is no reader without a place: without tokens it is idle or busy as any other."""
+    alone = replace(APART, events=QUIET, samples=BUSY, hold=HOUR)
+    active = replace(
+        alone, deployments=(replace(READS, utilization="active"), WRITES), samples=(replace(BUSY[0], ppm=10**6),)
+    )
+
+    assert nobodys(metered(alone, NOON, NOON + HOUR)) == {("idle", "no_requests"): 3000}
+    session = metered(active, NOON, NOON + HOUR)
+    assert nobodys(session) == {("workload", "busy_no_tokens"): 3000}
+    assert session.rows("SELECT * FROM metering.prefill_unplaced_hourly") == []

@@ -185,3 +185,22 @@ def test_capacity_is_exact_with_long_scales(metered) -> None:
     facts = replace(facts, deployments=(part,), pools=(Pool(gpus=9999),))
 
     assert charges(metered(facts, NOON, NOON + HOUR)) == pencil.charges(facts, [NOON])
+
+
+@pytest.mark.parametrize("weighed", [Weighed(models={"": 1, "m": 0}), Weighed(tiers={"": 1, "free": 0})])
+def test_work_whose_tokens_all_weigh_nothing_is_no_lost_log(metered, weighed: Weighed) -> None:
+    """A model or tier of weight 0 alone in its hour: tokens cost nothing, and the work is nobody's, with a cause of its own."""
+    facts = dedicated(500, used("a", tier="free", output=9), weighed=weighed)
+    found = charges(metered(facts, NOON, NOON + HOUR))
+
+    assert {(key[5], *key[7:10]): measure for key, measure in found.items()} == {
+        (caller("a"), "workload", "", "output"): (9, 0), ("", "workload", "zero_weight", ""): (None, 500)}  # fmt: skip
+
+
+def test_what_weighs_nothing_beside_what_weighs_costs_nothing(metered) -> None:
+    """Where any token weighs something, it bears the work, and no cause is needed."""
+    facts = dedicated(
+        500, used("a", tier="free", output=9), used("b", output=1), weighed=Weighed(tiers={"": 1, "free": 0})
+    )
+
+    assert borne(metered(facts, NOON, NOON + HOUR)) == {caller("a"): 0, caller("b"): 500}

@@ -96,6 +96,22 @@ def test_an_adapter_pattern_that_fits_a_served_model_is_warned_about(loaded: Loa
     assert warning.startswith("apportion.toml:models[0].adapters: fit 'm', which apportion.toml:deployments[0] serves")
 
 
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        (model("m", 'weight = "0"') + model("n", 'weight = "0.000001"'), ["apportion.toml:models[0].weight: is 0, so tokens of 'm' carry no cost: other tokens of their deployment's hour bear it, and where there are none __unattributed__ does, with cause zero_weight; give a weight above 0"]),
+        ("[policy]\ntiers = { batch = 0, priority = 2 }", ["apportion.toml:policy.tiers.batch: is 0, so tokens of tier 'batch' carry no cost"]),
+        ("[policy]\nweights = { cache_read = 0 }", []),
+    ],
+)  # fmt: skip
+def test_a_model_or_tier_that_weighs_nothing_is_warned_about(text: str, warnings: list[str], loaded: Loaded) -> None:
+    """Its tokens carry no cost, which is allowed; a kind of token may be free without a word."""
+    found = loaded(text).warnings
+
+    assert len(found) == len(warnings)
+    assert all(said.startswith(warning) for said, warning in zip(found, warnings, strict=True))
+
+
 def test_downtime_is_read(loaded: Loaded) -> None:
     """GPUs of a deployment, for a cause, for a while; several causes share out what it holds."""
     config = loaded(FLEET + down(gpus=3, dated=UNTIL_NOVEMBER) + down(gpus=1, cause="lost"))
