@@ -68,13 +68,14 @@ def _adapters_apart(models: Sequence[Placed[Model]], fleet: Fleet, problems: Pro
 def _weights_fit(models: Sequence[Placed[Model]], policy: Policy, problems: Problems, place: str) -> None:
     found = token_weights(policy, [row.item for row in models])
     factors = max(found.models.values(), default=1) * max(found.tiers.values(), default=1)
+    heaviest = max(*found.kinds.values(), found.cache_read_host, found.cache_read_storage)
     if found.scale > SCALE_MAX:
         problems.error(
             place,
             f"need {len(str(found.scale)) - 1} decimals together with the weights of tiers and of [[models]], and "
             f"{len(str(SCALE_MAX)) - 1} can be kept; round some of them",
         )
-    elif max(found.kinds.values()) * factors > WEIGHT_MAX or found.context * factors > CONTEXT_WEIGHT_MAX:
+    elif heaviest * factors > WEIGHT_MAX or found.context * factors > CONTEXT_WEIGHT_MAX:
         problems.error(
             place,
             "are too far apart together with the weights of tiers and of [[models]] to be kept exactly; "
