@@ -57,7 +57,20 @@ def tables(
         started = None if c.started is None else moment(c.started)
         counters, tiers = ([getattr(c, name) for name in names] for names in (COUNTERS, TIERS))
         samples.append(
-            [moment(c.at), engine_no[c.who], series_no, started, *counters, None, None, c.running, None, None, 1, *tiers]
+            [
+                moment(c.at),
+                engine_no[c.who],
+                series_no,
+                started,
+                *counters,
+                None,
+                None,
+                c.running,
+                None,
+                None,
+                1,
+                *tiers,
+            ]
         )
     return {
         "raw.engine": [[number, name, "", model_no[model]] for (name, model), number in engine_no.items()],
