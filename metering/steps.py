@@ -19,7 +19,13 @@ OVER_EVENTS: Final = (OBSERVED, "metering.placed_usage_hourly", "metering.observ
 """The steps that read the events, one after another for each piece of a span: only their input grows with the traffic."""
 
 OF_ENGINES: Final = frozenset(
-    {"metering.engine_place_hourly", "metering.engine_usage_hourly", "metering.engine_state_hourly", RECONCILIATION}
+    {
+        "metering.engine_place_hourly",
+        "metering.engine_usage_hourly",
+        "metering.engine_state_hourly",
+        "metering.cache_tier_hourly",
+        RECONCILIATION,
+    }
 )
 """The steps that have no row for an hour of which no engine tells: most ledgers never need them."""
 
@@ -39,6 +45,7 @@ ONLY_WITH: Final = {
     "metering.credit_hourly": "book.credit",
     "metering.pool_energy_hourly": "book.energy_rate",
     "metering.energy_charge_hourly": "book.energy_rate",
+    "metering.cache_tier_hourly": "book.cache_tier_weight",
 }
 """Step -> the table without rows of which it has none either."""
 
@@ -48,6 +55,7 @@ _ORDER: Final = (
     "metering.engine_place_hourly",
     "metering.engine_usage_hourly",
     "metering.engine_state_hourly",
+    "metering.cache_tier_hourly",
     GPU_PLACE,
     "metering.series_place",
     *OVER_EVENTS,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from tests.oracle_idle import nobodys, reader, verdict
 from tests.oracle_phases import Coefficient, Phases, Shares, chosen, rungs, shares
 from tests.oracle_prices import priced
 from tests.oracle_states import NOTHING, Told, states
+from tests.oracle_tiers import cache_reads
 from tests.oracle_tokens import present, weighted
 from tests.oracle_units import hour_range, month_hours, month_of, shared_us, split
 from tests.oracle_usage import Activity, Consumer, Record, Usage, activity, usage
@@ -61,6 +63,7 @@ class Seen(NamedTuple):
     engines: Mapping[tuple[int, str], Sequence[Growth]]
     phase_us: Mapping[tuple[int, str], int]
     energy: Mapping[tuple[int, str], Energy]
+    cache_reads: Mapping[tuple[int, str], Fraction]
     coefficients: Sequence[Coefficient]
 
 
@@ -98,7 +101,7 @@ def ladder(fleet: Fleet, seen: Seen, hours: Iterable[int]) -> dict[tuple[int, st
     """What every rung says of each deployment's hour with tokens that weigh anything."""
     found = {}
     for (hour, name), used in seen.used.items():
-        weights = weighted(fleet, used)
+        weights = weighted(fleet, used, seen.cache_reads.get((hour, name)))
         if name and hour in hours and any(weights.values()):
             found[hour, name] = rungs(fleet, phases(fleet, hour, name, weights, seen))
     return found
@@ -134,6 +137,7 @@ def told(
         engines,
         phase_us(fleet, readings),
         pool_energy(fleet, samples),
+        cache_reads(fleet, readings),
         tuple(coefficients),
     )
 
@@ -181,7 +185,7 @@ def _deployment(fleet: Fleet, name: str, hour: int, cost: int, seen: Seen) -> Ch
     parts = [part for part in present(fleet, hour) if part.id == name]
     pool, where = parts[0].pool, (hour, name)
     used = seen.used.get(where, {})
-    weights = weighted(fleet, used)
+    weights = weighted(fleet, used, seen.cache_reads.get(where))
     active = seen.active.get(where, Activity(0, 0))
     reads = reader(fleet, where, seen.used, active, seen.engines.get(where, ()))
     found = verdict(fleet, parts, hour, cost, weights, active, seen.states.get(where, NOTHING), reads)

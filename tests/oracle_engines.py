@@ -19,7 +19,8 @@ from tests.oracle_usage import Record, landed, matches, metered, placed, served_
 
 TOKENS = ("prompt_tokens", "cache_read_tokens", "output_tokens")
 SECONDS = ("prefill_seconds", "decode_seconds", "idle_seconds")
-COUNTERS = (*TOKENS, "requests", "aborted_requests", *SECONDS)
+TIERS = ("cache_read_host_tokens", "cache_read_storage_tokens")
+COUNTERS = (*TOKENS, "requests", "aborted_requests", *SECONDS, *TIERS)
 
 
 class Segment(NamedTuple):
@@ -67,20 +68,20 @@ Unlogged = dict[tuple[int, str], tuple[str, dict[str, int]]]
 
 def growth(fleet: Fleet, readings: Iterable[Record]) -> dict[Place, Growth]:
     """What engines did by hour, deployment and model; hours of which nothing is known are left out."""
-    return {place: _together(engines) for place, engines in _engines(fleet, readings).items()}
+    return {place: _together(engines) for place, engines in by_engine(fleet, readings).items()}
 
 
 def phase_us(fleet: Fleet, readings: Iterable[Record]) -> dict[tuple[int, str], int]:
     """Engine-microseconds by hour and deployment of which the time of both phases is known."""
     found: dict[tuple[int, str], int] = defaultdict(int)
-    for place, engines in _engines(fleet, readings).items():
+    for place, engines in by_engine(fleet, readings).items():
         for parts in engines:
             known = (parts.get(phase, Part(0, 0, 0)).observed_us for phase in ("prefill_seconds", "decode_seconds"))
             found[place.hour, place.deployment] += min(known)
     return found
 
 
-def _engines(fleet: Fleet, readings: Iterable[Record]) -> dict[Place, list[dict[str, Part]]]:
+def by_engine(fleet: Fleet, readings: Iterable[Record]) -> dict[Place, list[dict[str, Part]]]:
     """What is known of each engine's counters."""
     of_engine: dict[tuple[str, str, str], dict[int, Record]] = defaultdict(dict)
     for reading in readings:
@@ -131,7 +132,10 @@ def _hours(segment: Segment) -> Iterator[tuple[int, Part]]:
 
 def _together(engines: list[dict[str, Part]]) -> Growth:
     none = Part(0, 0, 0)
-    told = [[parts[counter].growth for parts in engines if counter in parts] for counter in COUNTERS]
+    told = [
+        [parts[name].growth for parts in engines if name in parts and (name not in TIERS or TOKENS[1] in parts)]
+        for name in COUNTERS
+    ]
     return Growth(
         engines=len(engines),
         observed_us=sum(max(part.observed_us for part in parts.values()) for parts in engines),

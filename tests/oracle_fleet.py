@@ -130,6 +130,7 @@ class Fleet:
     cost_centers: tuple[tuple[str, str], ...]
     weights: tuple[tuple[str, int], ...]
     context_weight: Fraction
+    cache_tiers: tuple[tuple[str, Fraction], ...]
     tiers: tuple[tuple[str, Fraction], ...]
     models: tuple[Model, ...]
     downtimes: tuple[Downtime, ...]
@@ -165,6 +166,7 @@ def fleet(document: Mapping[str, Any]) -> Fleet:
         cost_centers=tuple(document.get("directory", {}).get("cost_centers", {}).items()),
         weights=tuple((kind, scaled(weights.get(kind, DEFAULT_WEIGHTS[kind]), WEIGHT_SCALE)) for kind in KINDS),
         context_weight=_exact(weights.get("context", 0)),
+        cache_tiers=_cache_tiers(weights),
         tiers=tuple((tier, _exact(factor)) for tier, factor in policy.get("tiers", {}).items()),
         models=tuple(
             Model(id=m["id"], weight=_exact(m.get("weight", 1)), adapters=tuple(m.get("adapters", ())))
@@ -181,6 +183,13 @@ def fleet(document: Mapping[str, Any]) -> Fleet:
         tolerance_ppm=int(Decimal(policy.get("unlogged_tolerance", "0.01")) * PPM),
         observers=tuple(policy.get("observers", ())),
     )
+
+
+def _cache_tiers(weights: Mapping[str, Any]) -> tuple[tuple[str, Fraction], ...]:
+    """What a cached token weighs by where it was."""
+    near = weights.get("cache_read", DEFAULT_WEIGHTS["cache_read"])
+    far = {tier: weights.get(f"cache_read_{tier}", near) for tier in ("host", "storage")}
+    return tuple((tier, _exact(weight)) for tier, weight in {"device": near, **far}.items())
 
 
 def _exact(factor: str | int | Decimal) -> Fraction:

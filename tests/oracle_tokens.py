@@ -18,7 +18,9 @@ CONTEXT = {"output": "output_context", "reasoning": "reasoning_context"}
 FACTOR_SCALE = 10**12
 """Of a model's factor times a tier's, each of at most six decimals."""
 LONGEST = 2**31 - 1
-BIG_SCALE = WEIGHT_SCALE * FACTOR_SCALE
+MIX_SCALE = 10**4
+"""Of the tiers that cache reads of an hour came from: basis points."""
+BIG_SCALE = WEIGHT_SCALE * FACTOR_SCALE * MIX_SCALE
 
 
 def fits(pattern: str, text: str) -> bool:
@@ -87,19 +89,24 @@ def context_sums(event: Mapping[str, Any]) -> dict[str, int]:
     return {CONTEXT[kind]: min(counts[kind], LONGEST) * min(length, LONGEST) for kind in DECODE}
 
 
-def weighted(fleet: Fleet, used: Mapping[Any, Mapping[str, int]]) -> dict[tuple[Any, str], int]:
-    """Weight by consumer and token kind over `BIG_SCALE`, zero counts left out."""
+def weighted(
+    fleet: Fleet, used: Mapping[Any, Mapping[str, int]], cache_read: Fraction | None = None
+) -> dict[tuple[Any, str], int]:
+    """Weight by consumer and token kind over `BIG_SCALE`, zero counts left out; a cache read weighs what is given, else as ever."""
     return {
-        (who, kind): weight(fleet, who.model, who.tier, kind, kinds)
+        (who, kind): weight(fleet, who.model, who.tier, kind, kinds, cache_read)
         for who, kinds in used.items()
         for kind in KINDS
         if kinds.get(kind)
     }
 
 
-def weight(fleet: Fleet, model: str, tier: str, kind: str, kinds: Mapping[str, int]) -> int:
+def weight(
+    fleet: Fleet, model: str, tier: str, kind: str, kinds: Mapping[str, int], cache_read: Fraction | None = None
+) -> int:
     """What all tokens of a kind weigh, over `BIG_SCALE`."""
-    exact = Fraction(dict(fleet.weights)[kind] * kinds[kind], WEIGHT_SCALE)
+    each = Fraction(dict(fleet.weights)[kind], WEIGHT_SCALE)
+    exact = kinds[kind] * (cache_read if kind == "cache_read" and cache_read is not None else each)
     if kind in CONTEXT:
         exact += fleet.context_weight * kinds.get(CONTEXT[kind], 0)
     exact *= factor(fleet, model, tier) * BIG_SCALE

@@ -102,6 +102,8 @@ ENGINE_FIELDS: Final[Dictionary[str, FieldType]] = {
         (
             "prompt_tokens",
             "cache_read_tokens",
+            "cache_read_host_tokens",
+            "cache_read_storage_tokens",
             "output_tokens",
             "requests",
             "aborted_requests",

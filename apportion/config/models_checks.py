@@ -11,7 +11,7 @@ from apportion.config.globs import share_a_text
 from apportion.config.models import Model
 from apportion.config.policy import Policy
 from apportion.config.tables import Placed, Problems
-from apportion.config.weights import token_weights
+from apportion.config.weights import MIX, token_weights
 
 SCALE_MAX: Final = 10**12
 """Of all weights together: capacity x GPU time x scale then stays inside 128 bits, long division included."""
@@ -69,13 +69,16 @@ def _adapters_apart(models: Sequence[Placed[Model]], fleet: Fleet, problems: Pro
 def _weights_fit(models: Sequence[Placed[Model]], policy: Policy, problems: Problems, place: str) -> None:
     found = token_weights(policy, [row.item for row in models])
     factors = max(found.models.values(), default=1) * max(found.tiers.values(), default=1)
+    alike = found.cache_read_host == found.cache_read_storage == found.kinds["cache_read"]
+    mixed = "" if alike else f" ({len(str(MIX)) - 1} of them for tiers of the cache)"
+    heaviest = max(*found.kinds.values(), found.cache_read_host, found.cache_read_storage)
     if found.scale > SCALE_MAX:
         problems.error(
             place,
-            f"need {len(str(found.scale)) - 1} decimals together with the weights of tiers and of [[models]], and "
+            f"need {len(str(found.scale)) - 1} decimals together with the weights of tiers and of [[models]]{mixed}, and "
             f"{len(str(SCALE_MAX)) - 1} can be kept; round some of them",
         )
-    elif max(found.kinds.values()) * factors > WEIGHT_MAX or found.context * factors > CONTEXT_WEIGHT_MAX:
+    elif heaviest * factors > WEIGHT_MAX or found.context * factors > CONTEXT_WEIGHT_MAX:
         problems.error(
             place,
             "are too far apart together with the weights of tiers and of [[models]] to be kept exactly; "

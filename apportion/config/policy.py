@@ -26,6 +26,8 @@ class Policy:
         phase_split: for deployments that say nothing else: weights, auto (the best rung that has data) or one rung.
         weights: token kind -> weight, all five, not all zero.
         context_weight: what a decoded token weighs more for each token of its context.
+        cache_read_host_weight: of a cached token that came from the memory of the host, where engines tell.
+        cache_read_storage_weight: of one that came from a disk or another node, alike.
         tiers: tier -> weight of its tokens beside those of other tiers.
         idle: who bears idle cost.
         over: what idle and shared costs are weighed over.
@@ -41,6 +43,8 @@ class Policy:
     phase_split: PhaseSplit
     weights: Mapping[str, Decimal]
     context_weight: Decimal
+    cache_read_host_weight: Decimal
+    cache_read_storage_weight: Decimal
     tiers: Mapping[str, Decimal]
     idle: IdlePolicy
     over: Over

@@ -36,11 +36,14 @@ def read(table: Table) -> Policy:
     """The policy, with every default filled in."""
     hold = table.read("sample_hold_seconds", _hold_us, 120 * PPM)
     weights = table.table("weights")
+    kinds = _weights(weights)
     return Policy(
         utilization=table.choice("utilization", fleet.UTILIZATIONS, "active"),
         phase_split=table.choice("phase_split", phases.PHASE_SPLITS, "weights"),
-        weights=_weights(weights),
+        weights=kinds,
         context_weight=weights.read("context", _weight, Decimal(0)),
+        cache_read_host_weight=weights.read("cache_read_host", _weight, kinds["cache_read"]),
+        cache_read_storage_weight=weights.read("cache_read_storage", _weight, kinds["cache_read"]),
         tiers=_tiers(table.table("tiers")),
         idle=table.choice("idle", policy.IDLE_POLICIES, "separate"),
         over=table.choice("over", policy.OVERS, "month"),

@@ -73,6 +73,7 @@ effective_from = @START@
 utilization = "active"                 # GPU telemetry | capacity | allocation
 phase_split = "weights"                # auto: the best method that has data; apportion explain says why
 weights = { uncached_input = 1, cache_write = 1, cache_read = 0.1, output = 6, reasoning = 6 }
+#                                      # also cache_read_host and cache_read_storage, where engines tell tiers of their caches
 idle = "separate"                      # proportional | even | entitlement
 over = "month"                         # hour: each hour settles by itself
 min_coverage = 0.9                     # telemetry below it flags the hour

@@ -1,6 +1,7 @@
 """The weights of a token as integers: of its kind, its context, its model and its tier, and one scale for their product.
 
-A token of kind k weighs (tokens x kinds[k] + tokens x context length x context) x models[m] x tiers[t], in units of 1 // scale.
+A token of kind k weighs (tokens x kinds[k] + tokens x context length x context) x models[m] x tiers[t], in units of 1 // scale. Where a
+cached token weighs differently by where it was read from, all weights of kinds are multiples of `MIX`: a mix in such parts is an integer.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import gcd
+from typing import Final
 
 from apportion.config.models import Model
 from apportion.config.policy import Policy
@@ -16,6 +18,8 @@ from apportion.domain.tokens import scaled_weights
 
 OTHERS = ""
 """The model, and the tier, that stands for all that are not named."""
+MIX: Final = 10_000
+"""Basis points, in which engines' shares of the tiers of a cache are kept: finer ones leave weights of context too little room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,8 @@ class TokenWeights:
     Attributes:
         kinds: token kind -> weight, all five.
         context: weight of one decoded token and one token of its context.
+        cache_read_host: of a cached token from the memory of the host.
+        cache_read_storage: of one from a disk or another node.
         models: model -> weight, `OTHERS` for those not named; empty where none differs.
         tiers: tier -> weight, alike.
         scale: what a weight of 1 has become in the product of the three.
@@ -32,6 +38,8 @@ class TokenWeights:
 
     kinds: Mapping[str, int]
     context: int
+    cache_read_host: int
+    cache_read_storage: int
     models: Mapping[str, int]
     tiers: Mapping[str, int]
     scale: int
@@ -39,13 +47,17 @@ class TokenWeights:
 
 def token_weights(policy: Policy, models: Sequence[Model]) -> TokenWeights:
     """The weights of a policy and of models. Invariant: where nothing but kinds is weighed, they and the scale are theirs alone."""
-    kinds, scale = scaled_weights({**policy.weights, "context": policy.context_weight})
+    further = {"cache_read_host": policy.cache_read_host_weight, "cache_read_storage": policy.cache_read_storage_weight}
+    found, scale = scaled_weights({**policy.weights, **further, "context": policy.context_weight})
+    parts = 1 if set(further.values()) == {policy.weights["cache_read"]} else MIX
+    weights = {name: weight * parts for name, weight in found.items()}
     by_model, model_scale = _factors({model.id: model.weight for model in models})
     by_tier, tier_scale = _factors(policy.tiers)
-    context = kinds.pop("context")
     return TokenWeights(
-        kinds=kinds, context=context, models=by_model, tiers=by_tier, scale=scale * model_scale * tier_scale
-    )
+        kinds={kind: weights[kind] for kind in policy.weights}, context=weights["context"],
+        cache_read_host=weights["cache_read_host"], cache_read_storage=weights["cache_read_storage"],
+        models=by_model, tiers=by_tier, scale=scale * parts * model_scale * tier_scale,
+    )  # fmt: skip
 
 
 def _factors(weights: Mapping[str, Decimal]) -> tuple[dict[str, int], int]:

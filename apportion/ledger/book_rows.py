@@ -22,6 +22,7 @@ from apportion.ledger.connection import Row
 POLICY_COLUMNS: Final = (
     "phase_split", "idle", "over", "min_coverage_ppm", "sample_hold_us", "unlogged_tolerance_ppm", "weight_scale",
     *(f"{kind}_weight" for kind in TOKEN_KINDS), "observers", "context_weight", "tiers",
+    "cache_read_host_weight", "cache_read_storage_weight",
 )  # fmt: skip
 SETTLEMENT_COLUMNS: Final = ("idle", "over")
 """Policy that only settlement reads; all other policy is metering's."""
@@ -79,7 +80,8 @@ def policy(config: Config) -> dict[str, object]:
     weights = token_weights(config.policy, config.models)
     found: dict[str, object] = {column: getattr(config.policy, column) for column in POLICY_COLUMNS[:6]}
     found |= {"weight_scale": weights.scale, "observers": text([like(glob) for glob in config.policy.observers])}
-    found |= {"context_weight": weights.context}
+    found |= {"context_weight": weights.context, "cache_read_host_weight": weights.cache_read_host}
+    found |= {"cache_read_storage_weight": weights.cache_read_storage}
     found |= {"tiers": text([{"tier": tier, "weight": weight} for tier, weight in sorted(weights.tiers.items())])}
     return found | {f"{kind}_weight": weights.kinds[kind] for kind in TOKEN_KINDS}
 

@@ -16,14 +16,16 @@ from typing import Final, Literal
 
 from ingest.gpu_samples import GpuReading, Samples, line
 from ingest.instants import instant
-from ingest.prometheus.families import METRICS, UNCACHED
+from ingest.prometheus.families import DEVICE, EXTERNAL, METRICS, NO_FIELDS, UNCACHED
 from ingest.prometheus.series import EngineSeries, GpuSeries, Owner, Series
 
 _COUNTS: Final = frozenset(
     {
-        UNCACHED,
+        *NO_FIELDS,
         "prompt_tokens",
         "cache_read_tokens",
+        "cache_read_host_tokens",
+        "cache_read_storage_tokens",
         "output_tokens",
         "requests",
         "aborted_requests",
@@ -34,7 +36,7 @@ _COUNTS: Final = frozenset(
 _WORK: Final = frozenset({"estimated_flops", "estimated_bytes"})
 _FIELDS: Final = tuple(
     dict.fromkeys(
-        part.field for _, parts in METRICS.values() for part in parts if part.field not in {"started_at", UNCACHED}
+        part.field for _, parts in METRICS.values() for part in parts if part.field not in {"started_at", *NO_FIELDS}
     )
 )
 _COUNT_MAX: Final = Decimal(2**31 - 1)
@@ -165,6 +167,8 @@ class Assembly:
             found[field] = value.to_integral_value() if field in _COUNTS | _WORK else value
         if UNCACHED in found and "cache_read_tokens" in found:
             found["prompt_tokens"] = found[UNCACHED] + found["cache_read_tokens"]
+        if EXTERNAL in found and not found.keys() & {DEVICE, "cache_read_host_tokens", "cache_read_storage_tokens"}:
+            found["cache_read_storage_tokens"] = found[EXTERNAL]
         return {field: found[field] for field in ("started_at", *_FIELDS) if field in found}
 
     def _number(self, written: str) -> Decimal | None:

@@ -2,12 +2,14 @@
 
 What is read, and what is not, of:
 
-- vLLM: prompt tokens by their source where it tells them, which add up; older ones have the two totals only. `prefix_cache_*` is not
+- vLLM: prompt tokens by their source where it tells them, which add up; older ones have the two totals only. Newer ones tell cached
+  tokens by the tier they were in; before, what a connector brought came from anywhere but the GPU: storage. `prefix_cache_*` is not
   read: older releases look a waiting request up at every step, and count it again. `request_prefill_time_seconds` and its kin are wall
   times of requests that share the GPU; they add up to many times its time, and are nobody's phase seconds.
 - SGLang: tokens as the tokenizer counts them when a request ends, the same counts that requests are answered with. The scheduler's
   `realtime_tokens` and `prefill_effective_tokens` run ahead of them and lack each request's first token: two readings of one thing,
   which cannot take turns in one counter. Cached tokens are told by source, or as `total` where a request's are not: they add up.
+  A storage is told by its backend (`storage_file`): whatever is neither `device`, `host` nor `total`.
   Seconds are the scheduler's: mixed batches are under `extend`; `idle` is no work.
 - llama.cpp: it counts the prompt tokens that it processed, and, in newer releases, those from its cache beside them. Together they
   are all; where only the first is told, how many there were is not known, and `prompt_tokens` is absent.
@@ -24,13 +26,18 @@ from ingest.gpu_families import FAMILIES as GPU
 
 UNCACHED: Final = "uncached_prompt_tokens"
 """No field of the contract: prompt tokens that came from no cache. With `cache_read_tokens` they are `prompt_tokens`."""
+DEVICE: Final = "cache_read_device_tokens"
+"""No field either: cached tokens that were in a GPU. Where they are told, tiers are."""
+EXTERNAL: Final = "external_prompt_tokens"
+"""Nor this: prompt tokens that came from outside the GPU. They are storage where no tier is told."""
+NO_FIELDS: Final = frozenset({UNCACHED, DEVICE, EXTERNAL})
 
 
 class Part(NamedTuple):
     """What a series adds to its record.
 
     Attributes:
-        field: of the canonical record, or `UNCACHED`; `started_at` takes the earliest, every other field the sum.
+        field: of the canonical record, or one of `NO_FIELDS`; `started_at` takes the earliest, every other field the sum.
         label: the label that decides whether it does; empty where every series does.
         values: those of the label that count.
         others: whether it is the other values that count.
@@ -99,6 +106,12 @@ _VLLM: Final[dict[str, Parts]] = {
     "prompt_tokens_by_source_total": (
         Part("prompt_tokens"),
         _of("cache_read_tokens", "source", "local_cache_hit", "external_kv_transfer"),
+        _of(EXTERNAL, "source", "external_kv_transfer"),
+    ),
+    "prompt_tokens_cached_by_source_total": (
+        _of(DEVICE, "source", "device"),
+        _of("cache_read_host_tokens", "source", "host"),
+        _of("cache_read_storage_tokens", "source", "disk", "p2p", "external_unspecified"),
     ),
     "prompt_tokens_total": _is("prompt_tokens", 1),
     "prompt_tokens_cached_total": _is("cache_read_tokens", 1),
@@ -113,7 +126,11 @@ _VLLM: Final[dict[str, Parts]] = {
 _SGLANG: Final[dict[str, Parts]] = {
     "prompt_tokens_total": _is("prompt_tokens"),
     "generation_tokens_total": _is("output_tokens"),
-    "cached_tokens_total": _is("cache_read_tokens"),
+    "cached_tokens_total": (
+        Part("cache_read_tokens"),
+        _of("cache_read_host_tokens", "cache_source", "host"),
+        Part("cache_read_storage_tokens", "cache_source", frozenset({"", "device", "host", "total"}), others=True),
+    ),
     "num_requests_total": _is("requests"),
     "num_aborted_requests_total": _is("aborted_requests"),
     "forward_execution_seconds_total": (

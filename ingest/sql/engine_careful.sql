@@ -13,6 +13,8 @@ SELECT
     (max(said) FILTER (field = 'started_at'))::TIMESTAMP AS started_at,
     (max(said) FILTER (field = 'prompt_tokens'))::BIGINT AS prompt_tokens,
     (max(said) FILTER (field = 'cache_read_tokens'))::BIGINT AS cache_read_tokens,
+    (max(said) FILTER (field = 'cache_read_host_tokens'))::BIGINT AS cache_read_host_tokens,
+    (max(said) FILTER (field = 'cache_read_storage_tokens'))::BIGINT AS cache_read_storage_tokens,
     (max(said) FILTER (field = 'output_tokens'))::BIGINT AS output_tokens,
     (max(said) FILTER (field = 'requests'))::BIGINT AS requests,
     (max(said) FILTER (field = 'aborted_requests'))::BIGINT AS aborted_requests,

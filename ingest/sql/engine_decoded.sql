@@ -18,6 +18,8 @@ WITH facts AS (
         instant(started_at) AS started,
         TRY_CAST(prompt_tokens::VARCHAR AS BIGINT) AS prompt,
         TRY_CAST(cache_read_tokens::VARCHAR AS BIGINT) AS cache_read,
+        TRY_CAST(cache_read_host_tokens::VARCHAR AS BIGINT) AS host,
+        TRY_CAST(cache_read_storage_tokens::VARCHAR AS BIGINT) AS storage,
         TRY_CAST(output_tokens::VARCHAR AS BIGINT) AS output,
         TRY_CAST(requests::VARCHAR AS BIGINT) AS finished,
         TRY_CAST(aborted_requests::VARCHAR AS BIGINT) AS aborted,
@@ -25,8 +27,8 @@ WITH facts AS (
         TRY_CAST(estimated_bytes::VARCHAR AS HUGEINT) AS bytes,
         TRY_CAST(requests_running::VARCHAR AS INTEGER) AS running,
         TRY_CAST(requests_waiting::VARCHAR AS INTEGER) AS waiting,
-        concat_ws(',', prompt_tokens::VARCHAR, cache_read_tokens::VARCHAR, output_tokens::VARCHAR, requests::VARCHAR,
-            aborted_requests::VARCHAR, estimated_flops::VARCHAR, estimated_bytes::VARCHAR, requests_running::VARCHAR,
+        concat_ws(',', prompt_tokens::VARCHAR, cache_read_tokens::VARCHAR, cache_read_host_tokens::VARCHAR,
+            cache_read_storage_tokens::VARCHAR, output_tokens::VARCHAR, requests::VARCHAR, aborted_requests::VARCHAR, estimated_flops::VARCHAR, estimated_bytes::VARCHAR, requests_running::VARCHAR,
             requests_waiting::VARCHAR) AS counts
     FROM query_table(relation) AS raw
 ),
@@ -37,6 +39,8 @@ judged AS (
         AND (started_at IS NULL OR started <= getvariable('ahead'))
         AND regexp_full_match(counts, '[0-9,]*')
         AND (prompt_tokens IS NULL OR counter_sound(prompt)) AND (cache_read_tokens IS NULL OR counter_sound(cache_read))
+        AND (cache_read_host_tokens IS NULL OR counter_sound(host))
+        AND (cache_read_storage_tokens IS NULL OR counter_sound(storage))
         AND (output_tokens IS NULL OR counter_sound(output)) AND (requests IS NULL OR counter_sound(finished))
         AND (aborted_requests IS NULL OR counter_sound(aborted))
         AND (estimated_flops IS NULL OR flops <= 1000000000000000000000000000)

@@ -8,7 +8,8 @@ SELECT
     + 4 * bool_or(output_tokens IS NOT NULL)::INTEGER + 8 * bool_or(requests IS NOT NULL)::INTEGER
     + 16 * bool_or(aborted_requests IS NOT NULL)::INTEGER + 32 * bool_or(prefill_us IS NOT NULL)::INTEGER
     + 64 * bool_or(decode_us IS NOT NULL)::INTEGER + 128 * bool_or(idle_us IS NOT NULL)::INTEGER
-    + 256 * bool_or(estimated_flops IS NOT NULL)::INTEGER + 512 * bool_or(estimated_bytes IS NOT NULL)::INTEGER AS counters
+    + 256 * bool_or(estimated_flops IS NOT NULL)::INTEGER + 512 * bool_or(estimated_bytes IS NOT NULL)::INTEGER
+    + 1024 * bool_or(cache_read_host_tokens IS NOT NULL)::INTEGER + 2048 * bool_or(cache_read_storage_tokens IS NOT NULL)::INTEGER AS counters
 FROM raw.engine_sample
 WHERE batch_no = getvariable('batch_no')
 GROUP BY engine_no;
@@ -27,7 +28,8 @@ SET VARIABLE readings_from = (
             + 4 * bool_or(output_tokens IS NOT NULL)::INTEGER + 8 * bool_or(requests IS NOT NULL)::INTEGER
             + 16 * bool_or(aborted_requests IS NOT NULL)::INTEGER + 32 * bool_or(prefill_us IS NOT NULL)::INTEGER
             + 64 * bool_or(decode_us IS NOT NULL)::INTEGER + 128 * bool_or(idle_us IS NOT NULL)::INTEGER
-            + 256 * bool_or(estimated_flops IS NOT NULL)::INTEGER + 512 * bool_or(estimated_bytes IS NOT NULL)::INTEGER AS counters
+            + 256 * bool_or(estimated_flops IS NOT NULL)::INTEGER + 512 * bool_or(estimated_bytes IS NOT NULL)::INTEGER
+            + 1024 * bool_or(cache_read_host_tokens IS NOT NULL)::INTEGER + 2048 * bool_or(cache_read_storage_tokens IS NOT NULL)::INTEGER AS counters
         FROM raw.engine_sample AS sample JOIN landed_engine USING (engine_no)
         WHERE sampled_at >= getvariable('readings_from') AND sampled_at >= date_trunc('hour', first_at) AND sampled_at < first_at
         GROUP BY engine_no
@@ -47,7 +49,8 @@ counted AS (
             if(prompt_tokens IS NULL, NULL, sampled_at), if(cache_read_tokens IS NULL, NULL, sampled_at), if(output_tokens IS NULL, NULL, sampled_at),
             if(requests IS NULL, NULL, sampled_at), if(aborted_requests IS NULL, NULL, sampled_at), if(prefill_us IS NULL, NULL, sampled_at),
             if(decode_us IS NULL, NULL, sampled_at), if(idle_us IS NULL, NULL, sampled_at), if(estimated_flops IS NULL, NULL, sampled_at),
-            if(estimated_bytes IS NULL, NULL, sampled_at)
+            if(estimated_bytes IS NULL, NULL, sampled_at), if(cache_read_host_tokens IS NULL, NULL, sampled_at),
+            if(cache_read_storage_tokens IS NULL, NULL, sampled_at)
         ] AS readings
     FROM nearby WHERE sampled_at >= first_at AND sampled_at <= last_at
     UNION ALL
@@ -56,7 +59,8 @@ counted AS (
             max(sampled_at) FILTER (output_tokens IS NOT NULL), max(sampled_at) FILTER (requests IS NOT NULL),
             max(sampled_at) FILTER (aborted_requests IS NOT NULL), max(sampled_at) FILTER (prefill_us IS NOT NULL),
             max(sampled_at) FILTER (decode_us IS NOT NULL), max(sampled_at) FILTER (idle_us IS NOT NULL),
-            max(sampled_at) FILTER (estimated_flops IS NOT NULL), max(sampled_at) FILTER (estimated_bytes IS NOT NULL)
+            max(sampled_at) FILTER (estimated_flops IS NOT NULL), max(sampled_at) FILTER (estimated_bytes IS NOT NULL),
+            max(sampled_at) FILTER (cache_read_host_tokens IS NOT NULL), max(sampled_at) FILTER (cache_read_storage_tokens IS NOT NULL)
         ]
     FROM nearby WHERE sampled_at < first_at GROUP BY engine_no
     UNION ALL
@@ -65,7 +69,8 @@ counted AS (
             min(sampled_at) FILTER (output_tokens IS NOT NULL), min(sampled_at) FILTER (requests IS NOT NULL),
             min(sampled_at) FILTER (aborted_requests IS NOT NULL), min(sampled_at) FILTER (prefill_us IS NOT NULL),
             min(sampled_at) FILTER (decode_us IS NOT NULL), min(sampled_at) FILTER (idle_us IS NOT NULL),
-            min(sampled_at) FILTER (estimated_flops IS NOT NULL), min(sampled_at) FILTER (estimated_bytes IS NOT NULL)
+            min(sampled_at) FILTER (estimated_flops IS NOT NULL), min(sampled_at) FILTER (estimated_bytes IS NOT NULL),
+            min(sampled_at) FILTER (cache_read_host_tokens IS NOT NULL), min(sampled_at) FILTER (cache_read_storage_tokens IS NOT NULL)
         ]
     FROM nearby WHERE sampled_at > last_at GROUP BY engine_no
 )

@@ -7,6 +7,8 @@ SELECT
     decoded.started AS started_at,
     decoded.prompt AS prompt_tokens,
     decoded.cache_read AS cache_read_tokens,
+    decoded.host AS cache_read_host_tokens,
+    decoded.storage AS cache_read_storage_tokens,
     decoded.output AS output_tokens,
     decoded.finished AS requests,
     decoded.aborted AS aborted_requests,

@@ -15,6 +15,8 @@ SELECT
         first_fault(list_transform([
             {name: 'prompt_tokens', text: prompt_tokens, most: 1000000000000000},
             {name: 'cache_read_tokens', text: cache_read_tokens, most: 1000000000000000},
+            {name: 'cache_read_host_tokens', text: cache_read_host_tokens, most: 1000000000000000},
+            {name: 'cache_read_storage_tokens', text: cache_read_storage_tokens, most: 1000000000000000},
             {name: 'output_tokens', text: output_tokens, most: 1000000000000000},
             {name: 'requests', text: requests, most: 1000000000000000},
             {name: 'aborted_requests', text: aborted_requests, most: 1000000000000000},

@@ -8,7 +8,7 @@ SELECT
     decoded.output AS output_tokens, decoded.finished AS requests, decoded.aborted AS aborted_requests,
     decoded.prefill AS prefill_us, decoded.decode AS decode_us, decoded.idle AS idle_us, decoded.flops AS estimated_flops,
     decoded.bytes AS estimated_bytes, decoded.running AS requests_running, decoded.waiting AS requests_waiting,
-    decoded.kv_cache AS kv_cache_ppm
+    decoded.kv_cache AS kv_cache_ppm, decoded.host AS cache_read_host_tokens, decoded.storage AS cache_read_storage_tokens -- last, as held
 FROM decoded_engine('numbered') AS decoded
 JOIN known_series AS series ON series.series_key = decoded.series_key AND series.series_no IS NOT NULL
 WHERE decoded.sound;
@@ -30,7 +30,8 @@ WITH differing AS (
     FROM versions
     GROUP BY engine_no, sampled_at
     HAVING count(DISTINCT (engine_series_no, started_at, prompt_tokens, cache_read_tokens, output_tokens, requests, aborted_requests,
-        prefill_us, decode_us, idle_us, estimated_flops, estimated_bytes, requests_running, requests_waiting, kv_cache_ppm)) > 1
+        prefill_us, decode_us, idle_us, estimated_flops, estimated_bytes, requests_running, requests_waiting, kv_cache_ppm,
+        cache_read_host_tokens, cache_read_storage_tokens)) > 1
 ),
 told AS (
     SELECT
@@ -42,7 +43,8 @@ told AS (
         prefill_us::VARCHAR AS prefill_us, decode_us::VARCHAR AS decode_us, idle_us::VARCHAR AS idle_us,
         estimated_flops::VARCHAR AS estimated_flops, estimated_bytes::VARCHAR AS estimated_bytes,
         requests_running::VARCHAR AS requests_running, requests_waiting::VARCHAR AS requests_waiting,
-        kv_cache_ppm::VARCHAR AS kv_cache_ppm
+        kv_cache_ppm::VARCHAR AS kv_cache_ppm, cache_read_host_tokens::VARCHAR AS cache_read_host_tokens,
+        cache_read_storage_tokens::VARCHAR AS cache_read_storage_tokens
     FROM versions
     JOIN differing USING (engine_no, sampled_at)
     JOIN raw.engine_series AS series USING (engine_series_no, engine_no)

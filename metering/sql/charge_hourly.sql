@@ -7,7 +7,7 @@
 -- why:    every nano of an hour and every token on exactly one line; within a phase the largest remainders take what is left
 WITH deployment_hour AS (
     SELECT
-        deployment.*, COALESCE(phase.weight_max, 0) AS weight_max,  -- NULL: no usage
+        deployment.*, COALESCE(phase.weight_max, 0) AS weight_max, phase.cache_read_weight,  -- NULL: no usage; tiers of the cache weigh alike
         CASE deployment.utilization
             WHEN 'capacity' THEN CASE capacity_source WHEN 'learned' THEN 'calibrated' WHEN 'load_tested' THEN 'measured' ELSE 'assumed' END
             WHEN 'allocation' THEN 'assumed'
@@ -50,7 +50,8 @@ phase AS (  -- cost x weight // whole = cost // whole x weight + cost % whole x 
         whole <= 70368744177664 AS narrow,  -- 2^46: then digits of 2^16 divide in 64 bits
         weight_max <= 100000000000000000000000000000000000000 // GREATEST(cost % whole, 1) AS wide
     FROM (
-        SELECT hour_no, kind_no, decodes, weight, context_weight, weight_max,
+        SELECT hour_no, kind_no, decodes, context_weight, weight_max,
+            CASE kind_no WHEN 0 THEN COALESCE(cache_read_weight, weight) ELSE weight END AS weight,
             CASE WHEN decodes THEN decode_nano ELSE prefill_nano END AS cost,
             GREATEST(CASE WHEN decodes THEN decode_weight ELSE prefill_weight END, 1) AS whole
         FROM deployment_hour CROSS JOIN kind

@@ -11,7 +11,9 @@ WITH margin AS (  -- of the day before and the day after only the readings next 
         MAX(sampled_at) FILTER (output_tokens IS NOT NULL) AS output_at,
         MAX(sampled_at) FILTER (requests IS NOT NULL) AS requests_at, MAX(sampled_at) FILTER (aborted_requests IS NOT NULL) AS aborted_at,
         MAX(sampled_at) FILTER (prefill_us IS NOT NULL) AS prefill_at, MAX(sampled_at) FILTER (decode_us IS NOT NULL) AS decode_at,
-        MAX(sampled_at) FILTER (idle_us IS NOT NULL) AS idle_at
+        MAX(sampled_at) FILTER (idle_us IS NOT NULL) AS idle_at,
+        MAX(sampled_at) FILTER (cache_read_host_tokens IS NOT NULL) AS host_at,
+        MAX(sampled_at) FILTER (cache_read_storage_tokens IS NOT NULL) AS storage_at
     FROM raw.engine_sample
     WHERE sampled_at > $period_start::TIMESTAMP - INTERVAL 24 HOUR AND sampled_at <= $period_start::TIMESTAMP
     GROUP BY engine_no
@@ -21,14 +23,16 @@ WITH margin AS (  -- of the day before and the day after only the readings next 
         MIN(sampled_at) FILTER (cache_read_tokens IS NOT NULL), MIN(sampled_at) FILTER (output_tokens IS NOT NULL),
         MIN(sampled_at) FILTER (requests IS NOT NULL), MIN(sampled_at) FILTER (aborted_requests IS NOT NULL),
         MIN(sampled_at) FILTER (prefill_us IS NOT NULL), MIN(sampled_at) FILTER (decode_us IS NOT NULL),
-        MIN(sampled_at) FILTER (idle_us IS NOT NULL)
+        MIN(sampled_at) FILTER (idle_us IS NOT NULL), MIN(sampled_at) FILTER (cache_read_host_tokens IS NOT NULL),
+        MIN(sampled_at) FILTER (cache_read_storage_tokens IS NOT NULL)
     FROM raw.engine_sample
     WHERE sampled_at >= $period_end::TIMESTAMP AND sampled_at < $period_end::TIMESTAMP + INTERVAL 24 HOUR
     GROUP BY engine_no
 ),
 edge AS (
     SELECT DISTINCT engine_no,
-        unnest([prompt_at, cache_read_at, output_at, requests_at, aborted_at, prefill_at, decode_at, idle_at]) AS sampled_at
+        unnest([prompt_at, cache_read_at, output_at, requests_at, aborted_at, prefill_at, decode_at, idle_at, host_at, storage_at])
+            AS sampled_at
     FROM margin
 ),
 sample AS (
@@ -44,8 +48,9 @@ reading AS (
     SELECT
         engine_no, engine_series_no, epoch_us(sampled_at) AS sampled_us,
         CASE WHEN started_at < sampled_at THEN epoch_us(started_at) END AS started_us,  -- NULL: unknown, or a clock that is wrong
-        unnest([0, 1, 2, 3, 4, 5, 6, 7]) AS counter_no,
-        unnest([prompt_tokens, cache_read_tokens, output_tokens, requests, aborted_requests, prefill_us, decode_us, idle_us]) AS counted
+        unnest([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]) AS counter_no,
+        unnest([prompt_tokens, cache_read_tokens, output_tokens, requests, aborted_requests, prefill_us, decode_us, idle_us,
+                cache_read_host_tokens, cache_read_storage_tokens]) AS counted
     FROM sample
 ),
 neighbour AS (
@@ -117,6 +122,7 @@ engine AS (
         MAX(counted) FILTER (counter_no = 2) AS output_tokens, MAX(counted) FILTER (counter_no = 3) AS requests,
         MAX(counted) FILTER (counter_no = 4) AS aborted_requests, MAX(counted) FILTER (counter_no = 5) AS prefill_us,
         MAX(counted) FILTER (counter_no = 6) AS decode_us, MAX(counted) FILTER (counter_no = 7) AS idle_us,
+        MAX(counted) FILTER (counter_no = 8) AS host_tokens, MAX(counted) FILTER (counter_no = 9) AS storage_tokens,
         -- NULL where either is not told
         CASE WHEN COUNT(*) FILTER (counter_no = 5) > 0 AND COUNT(*) FILTER (counter_no = 6) > 0
             THEN LEAST(MAX(observed_us) FILTER (counter_no = 5), MAX(observed_us) FILTER (counter_no = 6)) END AS phase_observed_us,
@@ -142,6 +148,9 @@ SELECT
     SUM(idle_us)::BIGINT                     AS idle_us,
     SUM(phase_observed_us)::BIGINT           AS phase_observed_us,
     BOOL_AND(cache_split_known)              AS cache_split_known,
-    SUM(resets)::BIGINT                      AS resets
+    SUM(resets)::BIGINT                      AS resets,
+    SUM(host_tokens) FILTER (cache_read_tokens IS NOT NULL)::BIGINT    AS cache_read_host_tokens,
+    SUM(storage_tokens) FILTER (cache_read_tokens IS NOT NULL)::BIGINT AS cache_read_storage_tokens,
+    SUM(cache_read_tokens) FILTER (host_tokens IS NOT NULL OR storage_tokens IS NOT NULL)::BIGINT AS tiered_cache_read_tokens
 FROM engine
 GROUP BY charge_period_start, pool_no, deployment_no, model_no

@@ -1,6 +1,6 @@
 -- step:   metering.model_usage_hourly
 -- grain:  charge_period_start, pool_no, deployment_no, model_no
--- reads:  metering.consumption_hourly, metering.token_factor, book.policy
+-- reads:  metering.consumption_hourly, metering.token_factor, metering.cache_tier_hourly, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    what a deployment consumed by model and what it weighs: added up once, for all that is decided about phases
 WITH weighed AS (
@@ -9,7 +9,8 @@ WITH weighed AS (
         uncached_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
         output_context_tokens + reasoning_context_tokens AS context_tokens,
         uncached_input_tokens * (policy.uncached_input_weight * COALESCE(factor, 1))::HUGEINT AS uncached_input_weight,
-        cache_read_tokens * (policy.cache_read_weight * COALESCE(factor, 1))::HUGEINT         AS cache_read_weight,
+        cache_read_tokens * (COALESCE(mix.cache_read_weight, policy.cache_read_weight) * COALESCE(factor, 1))::HUGEINT
+                                                                                              AS cache_read_weight,
         cache_write_tokens * (policy.cache_write_weight * COALESCE(factor, 1))::HUGEINT       AS cache_write_weight,
         output_tokens * (policy.output_weight * COALESCE(factor, 1))::HUGEINT
             + output_context_tokens * (policy.context_weight * COALESCE(factor, 1))           AS output_weight,
@@ -18,6 +19,7 @@ WITH weighed AS (
     FROM metering.consumption_hourly AS usage
     JOIN book.policy AS policy ON policy.policy_version = $policy_version::INTEGER
     LEFT JOIN metering.token_factor USING (model_no, tier)  -- NULL: nothing weighs differently
+    LEFT JOIN metering.cache_tier_hourly AS mix USING (charge_period_start, pool_no, deployment_no)  -- NULL: nor do tiers of the cache
     WHERE usage.charge_period_start >= $period_start::TIMESTAMP AND usage.charge_period_start < $period_end::TIMESTAMP
         AND usage.deployment_no > 0
 )

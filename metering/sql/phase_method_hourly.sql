@@ -1,7 +1,7 @@
 -- step:   metering.phase_method_hourly
 -- grain:  charge_period_start, pool_no, deployment_no, phase_method
--- reads:  metering.model_usage_hourly, metering.engine_usage_hourly, metering.phase_coefficient, book.deployment,
---         book.deployment_model, book.model, book.model_adapter, book.policy
+-- reads:  metering.model_usage_hourly, metering.engine_usage_hourly, metering.phase_coefficient, metering.cache_tier_hourly,
+--         book.deployment, book.deployment_model, book.model, book.model_adapter, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    what each rung of the ladder would split a workload by, or why it cannot say: an hour keeps them all, so that a choice can be
 --         explained and another one weighed against it; a phase without weighted tokens has share 0, since nobody would bear its cost
@@ -130,10 +130,13 @@ evidence AS (
 ),
 told AS (
     SELECT evidence.*, COALESCE(role, 'both') AS role, GREATEST(observed_us, in_force_us, 0) AS engine_us,
-        COALESCE(phase_observed_us, 0) AS phase_observed_us, prefill_us, decode_us
+        COALESCE(phase_observed_us, 0) AS phase_observed_us, prefill_us, decode_us,
+        COALESCE(',"cache_read_device_bp":' || device_bp || ',"cache_read_host_bp":' || host_bp || ',"cache_read_storage_bp":' || storage_bp
+            || CASE WHEN excess_tokens > 0 THEN ',"cache_read_excess_tokens":' || excess_tokens ELSE '' END, '') AS cache_tiers
     FROM evidence
     LEFT JOIN declared USING (charge_period_start, pool_no, deployment_no)
     LEFT JOIN engine USING (charge_period_start, pool_no, deployment_no)  -- NULL: no engine tells
+    LEFT JOIN metering.cache_tier_hourly USING (charge_period_start, pool_no, deployment_no)  -- NULL: tiers of the cache weigh alike
 ),
 method AS (
     SELECT
@@ -163,7 +166,7 @@ method AS (
     SELECT
         charge_period_start, pool_no, deployment_no, 5 AS rung, 'weights/1' AS phase_method, prefill_weight AS prefill,
         decode_weight AS decode, 'assumed' AS confidence,
-        '{"prefill_weight":' || prefill_weight || ',"decode_weight":' || decode_weight || '}' AS inputs, '' AS failure
+        '{"prefill_weight":' || prefill_weight || ',"decode_weight":' || decode_weight || cache_tiers || '}' AS inputs, '' AS failure
     FROM told
     UNION ALL BY NAME
     SELECT

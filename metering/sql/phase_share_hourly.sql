@@ -1,6 +1,6 @@
 -- step:   metering.phase_share_hourly
 -- grain:  charge_period_start, pool_no, deployment_no
--- reads:  metering.model_usage_hourly, metering.phase_method_hourly, book.deployment
+-- reads:  metering.model_usage_hourly, metering.phase_method_hourly, metering.cache_tier_hourly, book.deployment
 -- params: period_start, period_end
 -- why:    the one place that chooses what a workload is split into prefill and decode by: the method that the deployment asks for, or
 --         the best that can say; a method that was asked for and cannot leaves the hour to weights
@@ -37,7 +37,8 @@ ranked AS (
 SELECT
     charge_period_start, pool_no, deployment_no, consumed_tokens::BIGINT AS consumed_tokens,
     prefill_weight::HUGEINT AS prefill_weight, decode_weight::HUGEINT AS decode_weight, weight_max::HUGEINT AS weight_max,
-    prefill_share, decode_share, phase_method, confidence, phase_split
+    prefill_share, decode_share, phase_method, confidence, phase_split, cache_read_weight
 FROM phase
 JOIN ranked USING (charge_period_start, pool_no, deployment_no)
+LEFT JOIN metering.cache_tier_hourly USING (charge_period_start, pool_no, deployment_no)  -- NULL: tiers of the cache weigh alike
 WHERE place = 1

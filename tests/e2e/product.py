@@ -40,7 +40,8 @@ JOIN book.pool_key USING (pool_no) JOIN book.deployment_key USING (deployment_no
 """
 ENGINE_HOURS = """
 SELECT charge_period_start, deployment_id, model_id, engines, observed_us, cache_split_known, resets, prompt_tokens,
-    cache_read_tokens, output_tokens, requests, aborted_requests, prefill_us, decode_us, idle_us
+    cache_read_tokens, output_tokens, requests, aborted_requests, prefill_us, decode_us, idle_us, cache_read_host_tokens,
+    cache_read_storage_tokens
 FROM metering.engine_usage_hourly JOIN book.deployment_key USING (deployment_no) JOIN book.model USING (model_no)
 """
 ORIGIN_CHARGES = """

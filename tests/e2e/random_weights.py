@@ -35,7 +35,14 @@ def with_weights(random: Random, document: Document) -> Document:
         "min_coverage": Decimal(random.choice(["0", "0.3", "0.9"])),
         "tiers": {tier: decimal(random, 1, 50) for tier in TIERS if random.random() < 0.7},
         "weights": random.choice(
-            [{}, {"context": "0.0001"}, {"uncached_input": "0.5", "output": 3, "context": Decimal("0.003")}]
+            [
+                {},
+                {"context": "0.0001"},
+                {"uncached_input": "0.5", "output": 3, "context": Decimal("0.003")},
+                {"cache_read_host": "0.25", "cache_read_storage": 2},
+                {"cache_read": 0, "cache_read_storage": "0.0001"},
+                {"cache_read": 7, "cache_read_host": 0},
+            ]
         ),
     }
     models = [
@@ -96,3 +103,19 @@ def with_gauges(random: Random, readings: list[Sample]) -> list[Sample]:
         {**reading, "requests_running": random.choice([0, 0, 1, 7])} if random.random() < 0.7 else reading
         for reading in readings
     ]
+
+
+def with_tiers(random: Random, readings: list[Sample]) -> list[Sample]:
+    """Readings of which some tell where cached tokens came from, one tier or both, and some more from there than there were."""
+    told: dict[str, dict[str, int | None]] = {}
+    found = []
+    for reading in readings:
+        tiers = {"host": random.choice([None, 0, 33, 70]), "storage": random.choice([None, 0, 1, 60])}
+        percent, cached = told.setdefault(reading["instance"], tiers), reading.get("cache_read_tokens")
+        parts = {
+            f"cache_read_{tier}_tokens": cached * part // 100
+            for tier, part in percent.items()
+            if part is not None and cached is not None and random.random() < 0.9
+        }
+        found.append({**reading, **parts})
+    return found

@@ -15,7 +15,7 @@ from tests.e2e import product
 from tests.e2e.agreement import agrees
 from tests.e2e.random_costs import external, with_meters, with_prices, with_purchases, with_tariffs
 from tests.e2e.random_fleets import Document, random_trace
-from tests.e2e.random_weights import with_adapters, with_gauges, with_weights
+from tests.e2e.random_weights import with_adapters, with_gauges, with_tiers, with_weights
 from tests.e2e.traces import Trace
 from tests.oracle import energy_of, ladder, told
 from tests.oracle_costs import origin_rows
@@ -71,10 +71,11 @@ def test_purchases_cost_what_the_oracle_says(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", [*SEEDS, *NOBODYS])
 def test_tokens_weigh_what_the_oracle_says(tmp_path: Path, seed: int) -> None:
-    """Every line under models, tiers, context, adapters, roles, phases and downtime at random."""
+    """Every line under models, tiers of service and of the cache, context, adapters, roles, phases and downtime at random."""
     random = Random(seed)
     trace, document = random_trace(seed)
-    trace = replace(trace, events=with_adapters(random, trace.events), readings=with_gauges(random, trace.readings))
+    readings = with_tiers(random, with_gauges(random, trace.readings))
+    trace = replace(trace, events=with_adapters(random, trace.events), readings=readings)
 
     agreed(tmp_path, with_weights(random, document), trace)
 
@@ -105,6 +106,6 @@ def test_all_of_it_together_is_the_oracles(tmp_path: Path, seed: int) -> None:
     trace, document = random_trace(1000 + seed)
     document = with_prices(random, with_weights(random, with_tariffs(random, with_purchases(random, document))))
     events = external(random, with_adapters(random, trace.events))
-    samples, readings = with_meters(random, trace.samples), with_gauges(random, trace.readings)
+    samples, readings = with_meters(random, trace.samples), with_tiers(random, with_gauges(random, trace.readings))
 
     agreed(tmp_path, document, replace(trace, events=events, samples=samples, readings=readings))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 COUNTERS = ("prompt", "cache_read", "output", "requests", "aborted", "prefill_us", "decode_us", "idle_us")
+TIERS = ("host", "storage")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,8 @@ class Count:
     prefill_us: int | None = None
     decode_us: int | None = None
     idle_us: int | None = None
+    host: int | None = None
+    storage: int | None = None
     running: int | None = None
     cluster: str = ""
     node: str = ""
@@ -52,9 +55,22 @@ def tables(
         where = (engine_no[c.who], "vllm", c.cluster, c.node, c.deployment, c.namespace, c.pod, c.replica)
         series_no = series.setdefault(where, len(series) + 1)
         started = None if c.started is None else moment(c.started)
-        counters = [getattr(c, name) for name in COUNTERS]
+        counters, tiers = ([getattr(c, name) for name in names] for names in (COUNTERS, TIERS))
         samples.append(
-            [moment(c.at), engine_no[c.who], series_no, started, *counters, None, None, c.running, None, None, 1]
+            [
+                moment(c.at),
+                engine_no[c.who],
+                series_no,
+                started,
+                *counters,
+                None,
+                None,
+                c.running,
+                None,
+                None,
+                1,
+                *tiers,
+            ]
         )
     return {
         "raw.engine": [[number, name, "", model_no[model]] for (name, model), number in engine_no.items()],

@@ -206,6 +206,7 @@ EMPTIED = (
     "metering.phase_share_hourly", "metering.deployment_hourly", "metering.charge_hourly",
     "book.model_weight", "book.model_adapter", "book.downtime", "metering.engine_place_hourly", "metering.engine_state_hourly",
     "metering.prefill_place_hourly", "metering.prefill_unplaced_hourly", "metering.downtime_hourly", "metering.idle_hourly",
+    "metering.cache_tier_hourly",
 )  # fmt: skip
 
 
@@ -275,6 +276,8 @@ def load(session: Session, facts: Facts) -> None:
                 "[]",
                 facts.weighed.context,
                 facts.weighed.tiers_text,
+                facts.weighed.host,
+                facts.weighed.storage,
             ]
         ],
     )

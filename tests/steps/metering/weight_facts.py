@@ -22,11 +22,14 @@ class Down:
 
 @dataclass(frozen=True, kw_only=True)
 class Weighed:
-    """Weights beside those of the kinds: of models and tiers with "" for all others, of context; adapters by LIKE pattern."""
+    """Weights beside those of the kinds: of models and tiers with "" for all others, of context, of cache reads from host and storage
+    (None: as any); adapters by LIKE pattern."""
 
     models: Mapping[str, int] = field(default_factory=dict)
     tiers: Mapping[str, int] = field(default_factory=dict)
     context: int = 0
+    host: int | None = None
+    storage: int | None = None
     adapters: tuple[tuple[str, str], ...] = ()
 
     def base(self, model: str) -> set[str]:

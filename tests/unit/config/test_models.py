@@ -58,6 +58,24 @@ def test_weights_become_integers_of_one_scale(loaded: Loaded) -> None:
     assert found.scale == 10_000 * 4 * 2
 
 
+def test_tiers_of_the_cache_that_weigh_alike_change_nothing(loaded: Loaded) -> None:
+    """They weigh what a cache read does unless one of them is said to weigh otherwise."""
+    config = loaded('[policy.weights]\ncache_read = "0.2"\ncache_read_host = "0.20"\n')
+    found = token_weights(config.policy, config.models)
+
+    assert (found.kinds["cache_read"], found.cache_read_host, found.cache_read_storage, found.scale) == (2, 2, 2, 10)
+
+
+def test_weights_leave_room_for_a_mix_of_tiers(loaded: Loaded) -> None:
+    """All are multiples of ten thousand where a tier weighs otherwise, so that basis points of them are integers."""
+    config = loaded('[policy.weights]\ncache_read_storage = "0.25"\ncontext = "0.01"\n')
+    found = token_weights(config.policy, config.models)
+
+    assert config.policy.cache_read_host_weight == Decimal("0.1")
+    assert (found.kinds["cache_read"], found.cache_read_host, found.cache_read_storage) == (100_000, 100_000, 250_000)
+    assert (found.kinds["output"], found.context, found.scale) == (6_000_000, 10_000, 1_000_000)
+
+
 @pytest.mark.parametrize(
     ("text", "place", "said"),
     [
@@ -74,6 +92,10 @@ def test_weights_become_integers_of_one_scale(loaded: Loaded) -> None:
         ('[policy]\ntiers = { "" = 2 }', "policy.tiers", "names a tier that is empty"),
         ("[policy]\ntiers = 2", "policy.tiers", "is an integer; write a table"),
         ("[policy.weights]\ncontext = -1", "policy.weights.context", "zero or more"),
+        ("[policy.weights]\ncache_read_host = -1", "policy.weights.cache_read_host", "zero or more"),
+        ("[policy.weights]\ncache_read_storage = 0.0000000001", "policy.weights.cache_read_storage", "has 10 decimals; at most 9"),
+        ("[policy.weights]\ncache_read_disk = 1", "policy.weights.cache_read_disk", "unknown key 'cache_read_disk'; did you mean cache_read_host?"),
+        ('[policy.weights]\ncache_read_host = "0.123456789"', "policy.weights", "need 13 decimals together with the weights of tiers and of [[models]] (4 of them for tiers of the cache), and 12 can be kept; round"),
         ('[policy]\ntiers = { a = "0.000001" }\nweights = { context = "0.000000001" }', "policy.weights", "need 15 decimals together with the weights of tiers and of [[models]], and 12 can be kept; round"),
         ("[policy]\ntiers = { a = 1000000 }\nweights = { context = 10000 }", "policy.weights", "are too far apart together with the weights of tiers"),
         ('[policy]\ntiers = { a = 1000000 }\nweights = { output = "1000000.001" }', "policy.weights.output", "at most 1000000"),

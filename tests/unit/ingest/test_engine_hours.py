@@ -67,6 +67,21 @@ def test_each_counter_has_neighbours_of_its_own(desk: Desk) -> None:
     assert dirtied(desk, at("08:40:00", requests=6)) == ["06", "07", "08"]
 
 
+def test_a_tier_of_the_cache_is_a_counter_of_its_own(desk: Desk) -> None:
+    """Told by some readings only, it grew since the last of them."""
+    told = {"output_tokens": None, "cache_read_tokens": 9}
+    desk.hand_in(
+        at("06:10:00", **told, cache_read_host_tokens=4),
+        at("07:10:00", **told, cache_read_storage_tokens=2),
+        at("08:10:00", **told),
+        format_name="engine",
+    )
+
+    assert dirtied(desk, at("08:20:00", **told)) == ["08"]
+    assert dirtied(desk, at("08:30:00", **told, cache_read_storage_tokens=3)) == ["07", "08"]
+    assert dirtied(desk, at("08:40:00", **told, cache_read_host_tokens=5)) == ["06", "07", "08"]
+
+
 def test_a_first_reading_reaches_back_to_the_start_of_its_process(desk: Desk) -> None:
     """Where that is within a day; an earlier reading takes those hours away again."""
     started = {"started_at": "2026-10-14T03:20:00Z"}

@@ -66,7 +66,29 @@ def test_prompt_tokens_by_source_are_believed_before_their_totals() -> None:
     )
 
     assert engines(totals) == [{"engine": "0", "prompt_tokens": 10, "cache_read_tokens": 4}]
-    assert engines(totals + sources) == [{"engine": "0", "prompt_tokens": 12, "cache_read_tokens": 7}]
+    assert engines(totals + sources) == [
+        {"engine": "0", "prompt_tokens": 12, "cache_read_tokens": 7, "cache_read_storage_tokens": 3}
+    ]
+
+
+def test_tiers_of_a_cache_are_believed_before_what_a_connector_brought() -> None:
+    """The host's memory is told apart from disks and other nodes; what a tier says nothing of is absent, never 0."""
+
+    def page(**tiers: int) -> str:
+        transferred = 'vllm:prompt_tokens_by_source_total{engine="0",source="external_kv_transfer"} 90\n'
+        return transferred + "".join(
+            f'vllm:prompt_tokens_cached_by_source_total{{engine="0",source="{tier}"}} {tokens}\n'
+            for tier, tokens in tiers.items()
+        )
+
+    known = {"engine": "0", "prompt_tokens": 90, "cache_read_tokens": 90}
+
+    assert engines(page(device=500, host=20, disk=4, p2p=2, external_unspecified=1)) == [
+        {**known, "cache_read_host_tokens": 20, "cache_read_storage_tokens": 7}
+    ]
+    assert engines(page(device=500, host=20)) == [{**known, "cache_read_host_tokens": 20}]
+    assert engines(page(device=500)) == [known]
+    assert engines(page()) == [{**known, "cache_read_storage_tokens": 90}]
 
 
 def test_requests_are_finished_or_aborted_never_both() -> None:
@@ -120,7 +142,17 @@ def test_cached_tokens_add_up_over_their_sources() -> None:
         f'sglang:cached_tokens_total{{model_name="m",cache_source="{said}"}} {n}\n' for said, n in sources.items()
     )
 
-    assert engines(page) == [{"model": "m", "cache_read_tokens": 15}]
+    assert engines(page) == [
+        {"model": "m", "cache_read_tokens": 15, "cache_read_host_tokens": 2, "cache_read_storage_tokens": 4}
+    ]
+
+
+@pytest.mark.parametrize("source", ["device", "total"])
+def test_cached_tokens_of_the_gpu_tell_of_no_other_tier(source: str) -> None:
+    """Nor do those whose source is not told."""
+    page = f'sglang:cached_tokens_total{{model_name="m",cache_source="{source}"}} 9\n'
+
+    assert engines(page) == [{"model": "m", "cache_read_tokens": 9}]
 
 
 def test_ranks_of_one_scheduler_count_once() -> None:

@@ -40,6 +40,17 @@ def test_models_and_tiers_are_integers_of_one_scale(book: Book) -> None:
     assert book.dirty()[0] == HOURS
 
 
+def test_tiers_of_the_cache_are_integers_of_the_same_scale(book: Book) -> None:
+    """With room for a mix; what is not said weighs what a cache read does, and a policy of one weight is no policy of tiers."""
+    assert book.rows("FROM book.cache_tier_weight") == []
+
+    book.sync(changed('idle = "separate"', "weights = { cache_read_storage = 2 }"))
+
+    assert book.rows("FROM book.cache_tier_weight") == [(2, 10_000, 10_000, 200_000)]
+    assert book.rows("SELECT weight_scale FROM book.policy WHERE policy_version = 2") == [(100_000,)]
+    assert book.dirty()[0] == HOURS
+
+
 def test_adapters_alone_weigh_nothing(book: Book) -> None:
     """A model of weight 1 leaves the policy as it was, and its adapters are known all the same."""
     report = book.sync(BASE + MODELS.replace('"0.5"', "1"))
