@@ -200,7 +200,9 @@ def test_a_line_of_both_is_as_sure_as_the_weaker(priced: Priced, ledger: Ledger)
 def test_hundreds_of_sources_name_their_own_lines(priced: Priced, ledger: Ledger) -> None:
     """A contract for each of 200 models: every line names its own, and no other."""
     names = [f"model-{number:03d}" for number in range(200)]
-    priced([used(model=name, output=1) for name in names], *(flat(1000, model=name, source=f"of {name}") for name in names))
+    priced(
+        [used(model=name, output=1) for name in names], *(flat(1000, model=name, source=f"of {name}") for name in names)
+    )
 
     assert ledger.session().rows(
         "SELECT model_id, price_evidence FROM metering.external_usage_hourly JOIN book.model USING (model_no) ORDER BY ALL"
