@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python -m
 PIP := $(RUN) pip --disable-pip-version-check --quiet
+# A worker per core. A file of tests is one worker's, so what its tests share is made once; the real programs, which take long
+# and wait much, come first as they do by name, so that no worker is left alone with one at the end.
+CORES ?= auto
+PARALLEL := --numprocesses=$(CORES) --dist=loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -14,8 +18,8 @@ help: ## list what there is
 demo: $(VENV)/project ## a simulated fleet through the whole pipeline: tables here, files in demo/
 	$(VENV)/bin/apportion demo --out demo
 
-test: $(VENV)/project ## the default test suite; T=path runs a part of it
-	$(RUN) pytest $(T)
+test: $(VENV)/project ## the default test suite, on all cores; T=path runs a part of it, on one
+	$(RUN) pytest $(or $(T),$(PARALLEL))
 
 check: lint test wheel ## everything that must hold before a change lands
 
@@ -51,7 +55,7 @@ soak: $(VENV)/project ## ten minutes of steady traffic into `serve`: does its me
 	$(VENV)/bin/python tests/bench/soak.py $(B)
 
 lowest: $(VENV)-lowest/installed ## the suite against the lowest versions that pyproject.toml allows
-	$(VENV)-lowest/bin/python -m pytest -q --ignore=tests/architecture $(T)
+	$(VENV)-lowest/bin/python -m pytest -q $(PARALLEL) --ignore=tests/architecture $(T)
 
 lock: $(VENV)/tools ## write requirements/*.txt anew; U=--upgrade takes newer versions
 	$(VENV)/bin/python requirements/lock.py $(U)

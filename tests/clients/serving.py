@@ -21,8 +21,8 @@ from apportion.config.load import load
 from apportion.pipeline import Pipeline
 from tests.clients.environment import ROOT
 from tests.clients.programs import ask, running, stop, until
-from tests.component.conftest import free_port
 from tests.frozen import FrozenClock
+from tests.ports import free_port
 
 NANO_PER_WEIGHTED_TOKEN = 1000
 WEIGHTS = {"uncached_input": 2, "cache_read": 1, "cache_write": 2, "output": 6, "reasoning": 6}

@@ -28,7 +28,7 @@ from typing import NoReturn, Self
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
-from tests.component.conftest import free_port
+from tests.ports import free_port
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 PATIENCE_SECONDS = 60

@@ -18,21 +18,13 @@ from typing import Any
 import pytest
 
 from ingest.relay.spool import Spool
+from tests.ports import free_port
 from tests.unit.ingest import receiver as receiver_module
 from tests.unit.ingest.receiver import Receiver, landed
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60
 SEED = int(os.environ.get("SEED", "11"))
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], Any], what: str) -> None:

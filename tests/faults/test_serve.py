@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from apportion import simulation
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 WAIT_SECONDS = 90
@@ -33,15 +34,6 @@ def apportion(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]
         check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def fetch(url: str) -> tuple[int, str]:

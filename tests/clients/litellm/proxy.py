@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.clients.environment import ROOT, python
 from tests.clients.programs import ask, running, until
-from tests.component.conftest import free_port
+from tests.ports import free_port
 
 SEARCH, ADS = "sk-search-key", "sk-ads-key"
 CONFIG = """

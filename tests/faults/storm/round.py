@@ -16,13 +16,13 @@ from kafka.admin import MemberToRemove
 from kafka.errors import KafkaError
 
 from tests.component.broker import Broker
-from tests.component.conftest import free_port
 from tests.e2e.fleets import toml
 from tests.faults.storm.checks import check
 from tests.faults.storm.fleet import BrokenPromise, Scraper, Serve, running, until
 from tests.faults.storm.plan import PARTITIONS, Fault, Plan, plan
 from tests.faults.storm.senders import Sending, intrude, pause, produce, request_all, write_log
 from tests.faults.storm.world import HOURS, TRUSTED, Document
+from tests.ports import free_port
 
 DRAIN_SECONDS: Final = 60
 TOKEN_OF: Final = ("STORM_TOKEN", "STORM_GUEST", "STORM_GUEST")

@@ -12,6 +12,7 @@ import pytest
 
 from apportion.cli import main, probe
 from apportion.config.load import load
+from tests.ports import free_port
 
 LEDGER = '[ledger]\npath = "ledger.duckdb"\nbilling_currency = "USD"\n'
 FILES = '[[sources]]\nname = "f"\ncollector = "files"\nformat = "usage"\npaths = ["logs/*.log", "none/*"]\n'
@@ -22,12 +23,6 @@ def held() -> Iterator[int]:
     """A port of this machine on which somebody listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
-
-
-def free() -> int:
-    """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def config(folder: Path, text: str, port: int) -> Path:
@@ -49,7 +44,7 @@ def test_every_source_is_looked_at(tmp_path: Path, held: int) -> None:
     logs.mkdir()
     (logs / "a.log").write_text("")
     (logs / "b.log").write_text("")
-    port, nobody = free(), free()
+    port, nobody = free_port(), free_port()
     seen = probe.probe(load(config(tmp_path, FILES + kafka(held, nobody), port)))
 
     assert [(look.source, look.well, look.said) for look in seen] == [
@@ -91,7 +86,7 @@ def test_a_look_that_takes_too_long_holds_nobody_up(tmp_path: Path, monkeypatch:
         return True, ""
 
     monkeypatch.setattr(probe, "reached", hang)
-    seen = probe.probe(load(config(tmp_path, kafka(1), free())), seconds=0.5)
+    seen = probe.probe(load(config(tmp_path, kafka(1), free_port())), seconds=0.5)
     never.set()
 
     assert seen[1:] == [probe.Seen("k", well=False, said="127.0.0.1:1 gave no answer in 0.5 seconds")]
@@ -108,7 +103,7 @@ def test_a_name_that_is_none_is_no_crash(broker: str) -> None:
 
 def test_check_warns_of_what_it_does_not_find(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Failing looks are warnings beside the config's own, and the config is right all the same; brackets are printed."""
-    file = config(tmp_path, FILES + "[budgets]\n", free())
+    file = config(tmp_path, FILES + "[budgets]\n", free_port())
     file.write_text(file.read_text().replace("127.0.0.1", "0.0.0.0"))
 
     assert main(["check", "--config", str(file)]) == 0
@@ -122,7 +117,7 @@ def test_check_warns_of_what_it_does_not_find(tmp_path: Path, capsys: pytest.Cap
 
 def test_check_prints_what_it_saw_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One object: the config, its warnings, every look, and nothing of a fleet that was never metered."""
-    port = free()
+    port = free_port()
     assert main(["--json", "check", "--config", str(config(tmp_path, "", port))]) == 0
     said = json.loads(capsys.readouterr().out)
 

@@ -11,7 +11,8 @@ from apportion.cli import probe, probe_metrics
 from apportion.config.environment import Secret
 from apportion.config.load import load
 from apportion.config.sources import PrometheusSource
-from tests.unit.cli.test_probe import config, free
+from tests.ports import free_port
+from tests.unit.cli.test_probe import config
 from tests.unit.ingest.exporter import Answer, Asked, exporter
 
 PAGE = (
@@ -87,10 +88,10 @@ def test_every_target_is_looked_at(tmp_path: Path) -> None:
     def say(asked: Asked) -> Answer:
         return Answer(PAGE) if asked.path == "/metrics" else Answer(status=404)
 
-    dead = f"http://127.0.0.1:{free()}/metrics"
+    dead = f"http://127.0.0.1:{free_port()}/metrics"
     with exporter(say) as one:
         written = f'[[sources]]\nname = "m"\ncollector = "prometheus"\ntargets = ["{one.url}", "{dead}"]\n'
-        seen = [look for look in probe.probe(load(config(tmp_path, written, free()))) if look.source == "m"]
+        seen = [look for look in probe.probe(load(config(tmp_path, written, free_port()))) if look.source == "m"]
 
     assert [(look.well, look.said.partition(" ")[0]) for look in seen] == [(True, f"{one.url}/metrics"), (False, dead)]
     assert seen[1].said == f"{dead} gave no answer (Connection refused); start it, or correct targets"
@@ -99,9 +100,9 @@ def test_every_target_is_looked_at(tmp_path: Path) -> None:
 def test_no_more_targets_are_looked_at_than_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are counted."""
     monkeypatch.setattr(probe_metrics, "TARGETS_MAX", 1)
-    targets = ", ".join(f'"http://127.0.0.1:{free()}"' for _ in range(4))
+    targets = ", ".join(f'"http://127.0.0.1:{free_port()}"' for _ in range(4))
     written = f'[[sources]]\nname = "m"\ncollector = "prometheus"\ntargets = [{targets}]\n'
-    seen = [look for look in probe.probe(load(config(tmp_path, written, free()))) if look.source == "m"]
+    seen = [look for look in probe.probe(load(config(tmp_path, written, free_port()))) if look.source == "m"]
 
     assert len(seen) == 2
     assert (seen[1].well, seen[1].said) == (True, "3 more targets are not looked at")

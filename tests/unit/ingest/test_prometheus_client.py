@@ -18,6 +18,7 @@ from apportion.domain.errors import ConfigError
 from ingest.prometheus.authorization import authorization
 from ingest.prometheus.client import Client, FetchError, basic, bearer
 from ingest.prometheus.server import Server
+from tests.ports import free_port
 from tests.unit.ingest.exporter import Answer, Asked, exporter
 
 PAGE = b"up 1\n" * 1000
@@ -89,10 +90,8 @@ def test_a_small_answer_that_unpacks_to_gigabytes_is_not_unpacked() -> None:
 
 def test_nobody_there_is_said_so() -> None:
     """With the system's own word."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
     with pytest.raises(FetchError, match=r"gave no answer \(Connection refused\)"):
-        Client(f"http://127.0.0.1:{port}/", seconds=5).get("/")
+        Client(f"http://127.0.0.1:{free_port()}/", seconds=5).get("/")
 
 
 def test_redirects_are_followed_on_the_same_host_only() -> None:
