@@ -67,9 +67,10 @@ def _disjoint(fleet: Fleet, problems: Problems) -> None:
     end_it = "set effective_to on the earlier"
     rename = f"{end_it}, or use another id"
     add_up = f"{end_it}, or write one row with the sum"
+    several = f"{end_it}, or write their sum where these are different costs"
     apart(fleet.pools, lambda row: ("pool", row.id), rename, problems)
     apart(fleet.deployments, lambda row: ("deployment", row.id), rename, problems)
-    apart(fleet.rates, lambda row: (f"{row.component} rate of pool", row.pool), end_it, problems)
+    apart(fleet.rates, lambda row: (f"{row.component} rate of pool", row.pool), several, problems)
     apart(fleet.shared_costs, lambda row: ("shared cost", row.id), rename, problems)
     apart(fleet.entitlements, lambda row: (f"entitlement of {row.team!r} to pool", row.pool), add_up, problems)
 
