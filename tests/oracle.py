@@ -17,7 +17,7 @@ from tests.oracle_costs import Energy, origin_rows
 from tests.oracle_energy import pool_energy
 from tests.oracle_engines import Growth, growth, phase_us, states, unlogged
 from tests.oracle_fleet import KINDS, Fleet
-from tests.oracle_idle import States, verdict
+from tests.oracle_idle import States, Verdict, verdict
 from tests.oracle_phases import Coefficient, Phases, Shares, chosen, rungs, shares
 from tests.oracle_prices import priced
 from tests.oracle_tokens import present, weighted
@@ -176,14 +176,18 @@ def deployment_costs(fleet: Fleet, pool: str, hour: int, cost: int) -> dict[str,
     return split(cost, {**deployed, "": unscheduled})
 
 
+def divided(fleet: Fleet, name: str, hour: int, cost: int, seen: Seen) -> Verdict:
+    """What of a deployment's hour, at a cost, is work, idle or unseen."""
+    parts, where = [part for part in present(fleet, hour) if part.id == name], (hour, name)
+    weights = weighted(fleet, seen.used.get(where, {}))
+    active, engines = seen.active.get(where, Activity(0, 0)), seen.states.get(where, {})
+    return verdict(fleet, parts, hour, cost, weights, active, engines)
+
+
 def _deployment(fleet: Fleet, name: str, hour: int, cost: int, seen: Seen) -> Charges:
-    parts = [part for part in present(fleet, hour) if part.id == name]
-    pool, where = parts[0].pool, (hour, name)
-    used = seen.used.get(where, {})
-    weights = weighted(fleet, used)
-    found = verdict(
-        fleet, parts, hour, cost, weights, seen.active.get(where, Activity(0, 0)), seen.states.get(where, {})
-    )
+    pool = next(part.pool for part in present(fleet, hour) if part.id == name)
+    used = seen.used.get((hour, name), {})
+    weights, found = weighted(fleet, used), divided(fleet, name, hour, cost, seen)
     rows = _system(hour, pool, name, "unmeasured", "", found.unmeasured)
     for cause, idle in found.idle.items():
         rows |= _system(hour, pool, name, "idle", cause, idle)
