@@ -18,7 +18,7 @@ from tests.oracle_costs import Energy, origin_rows
 from tests.oracle_energy import pool_energy
 from tests.oracle_engines import Growth, growth, phase_us, unlogged
 from tests.oracle_fleet import KINDS, Fleet
-from tests.oracle_idle import nobodys, reader, verdict
+from tests.oracle_idle import Verdict, nobodys, reader, verdict
 from tests.oracle_phases import Coefficient, Phases, Shares, chosen, rungs, shares
 from tests.oracle_prices import priced
 from tests.oracle_states import NOTHING, Told, states
@@ -51,6 +51,7 @@ class Measure(NamedTuple):
 
 
 Charges = dict[Key, Measure]
+Weights = Mapping[tuple[Consumer, str], int]
 NOBODY = Consumer("self", "", "", "")
 
 
@@ -107,7 +108,7 @@ def ladder(fleet: Fleet, seen: Seen, hours: Iterable[int]) -> dict[tuple[int, st
     return found
 
 
-def phases(fleet: Fleet, hour: int, name: str, weights: Mapping[tuple[Consumer, str], int], seen: Seen) -> Phases:
+def phases(fleet: Fleet, hour: int, name: str, weights: Weights, seen: Seen) -> Phases:
     """What the phases of a deployment's hour are told by; of several dated parts the first counts."""
     where = hour, name
     part = next(part for part in present(fleet, hour) if part.id == name)
@@ -130,16 +131,9 @@ def told(
     engines: dict[tuple[int, str], list[Growth]] = defaultdict(list)
     for place, grown in growth(fleet, readings).items():
         engines[place.hour, place.deployment].append(grown)
-    return Seen(
-        used,
-        activity(fleet, samples),
-        states(fleet, readings),
-        engines,
-        phase_us(fleet, readings),
-        pool_energy(fleet, samples),
-        cache_reads(fleet, readings),
-        tuple(coefficients),
-    )
+    moved, phase_time = states(fleet, readings), phase_us(fleet, readings)
+    energy, reads = pool_energy(fleet, samples), cache_reads(fleet, readings)
+    return Seen(used, activity(fleet, samples), moved, engines, phase_time, energy, reads, tuple(coefficients))
 
 
 def energy_of(energy: Mapping[tuple[int, str], Energy], hour: int) -> dict[str, Energy]:
@@ -181,21 +175,26 @@ def deployment_costs(fleet: Fleet, pool: str, hour: int, cost: int) -> dict[str,
     return split(cost, {**deployed, "": unscheduled})
 
 
-def _deployment(fleet: Fleet, name: str, hour: int, cost: int, seen: Seen) -> Charges:
-    parts = [part for part in present(fleet, hour) if part.id == name]
-    pool, where = parts[0].pool, (hour, name)
-    used = seen.used.get(where, {})
-    weights = weighted(fleet, used, seen.cache_reads.get(where))
+def divided(fleet: Fleet, name: str, hour: int, cost: int, seen: Seen) -> tuple[Verdict, Weights, str]:
+    """What of a deployment's hour, at a cost, is work, idle or unseen; by what work is shared, or why it is nobody's."""
+    parts, where = [part for part in present(fleet, hour) if part.id == name], (hour, name)
+    weights = weighted(fleet, seen.used.get(where, {}), seen.cache_reads.get(where))
     active = seen.active.get(where, Activity(0, 0))
     reads = reader(fleet, where, seen.used, active, seen.engines.get(where, ()))
     found = verdict(fleet, parts, hour, cost, weights, active, seen.states.get(where, NOTHING), reads)
+    return found, weights, nobodys(weights, reads)
+
+
+def _deployment(fleet: Fleet, name: str, hour: int, cost: int, seen: Seen) -> Charges:
+    pool, used = next(p.pool for p in present(fleet, hour) if p.id == name), seen.used.get((hour, name), {})
+    found, weights, why = divided(fleet, name, hour, cost, seen)
     rows = _system(hour, pool, name, "unmeasured", "", found.unmeasured)
     for cause, idle in found.idle.items():
         rows |= _system(hour, pool, name, "idle", cause, idle)
     if any(weights.values()):
         costs = shares(found.workload, weights, chosen(fleet, phases(fleet, hour, name, weights, seen))[1])
     else:
-        rows |= _system(hour, pool, name, "workload", nobodys(weights, reads), found.workload)
+        rows |= _system(hour, pool, name, "workload", why, found.workload)
         costs = dict.fromkeys(weights, 0)
     for (who, kind), share in costs.items():
         cause = "" if who.caller else "unlogged"

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from tests.oracle_coverage import covered, exchange, in_force, pool_gpus, segments, spent
+from tests.oracle_coverage import covered, exchange, in_force, segments, spent
 from tests.oracle_fleet import Fleet
 from tests.oracle_purchases import Asset, Commitment
 from tests.oracle_units import HOUR_US, Range, hour_range, month_range, shared_us, split, spread, year_range
 
 UNUSED = "unused_commitment"
+UNUSED_ASSET = "unused_asset"
 
 
 class Charge(NamedTuple):
@@ -143,24 +144,28 @@ def _commitment_rows(
 
 
 def owned(fleet: Fleet, hour: int) -> Rows:
-    """What assets cost in service: value, interest, maintenance and floor space; nobody's in hours without their pool."""
+    """What assets cost in service: value, interest, maintenance and floor space, each for GPUs that the pool has and those it has not."""
     rows: Rows = {}
     for asset in fleet.bought.assets:
         exact: dict[str, tuple[Fraction, int]] = defaultdict(lambda: (Fraction(0), 0))
         taken: list[tuple[Range, Fraction]] = []
-        there = any(pool_gpus(fleet, segment[0]).get(asset.pool) for segment in segments(fleet, hour))
+        weights = {asset.pool: 0, "": 0}
         for segment in segments(fleet, hour):
             if not in_force(asset.during, segment[0]):
                 continue
             for component, (amount, own) in _asset_parts(fleet, asset, segment).items():
                 exact[component] = exact[component][0] + amount, exact[component][1] + own
-            gpus = covered(fleet, segment)[f"asset/{asset.id}"].get(asset.pool, 0)
-            taken.append((segment, Fraction(gpus * (segment[1] - segment[0]))))
+            us, gpus = segment[1] - segment[0], covered(fleet, segment)[f"asset/{asset.id}"].get(asset.pool, 0)
+            taken.append((segment, Fraction(gpus * us)))
+            weights[asset.pool] += gpus * us
+            weights[""] += (asset.gpus - gpus) * us
         for component, (amount, own) in exact.items():
-            cost = round(amount)
-            listed = listed_at(fleet, asset.pool, taken, cost) if component == "accelerator" else cost
-            row = Charge(asset.pool, component, f"asset/{asset.id}", asset.currency, "" if there else UNUSED)
-            rows[row] = Amounts(cost, cost, listed, cost, own if asset.currency else None)
+            costs, owns = split(round(amount), weights), split(own, weights)
+            for pool, cost in costs.items():
+                of_card = pool and component == "accelerator"
+                listed = listed_at(fleet, pool, taken, cost) if of_card else cost
+                row = Charge(asset.pool, component, f"asset/{asset.id}", asset.currency, "" if pool else UNUSED_ASSET)
+                rows[row] = Amounts(cost, cost, listed, cost, owns[pool] if asset.currency else None)
     return rows
 
 

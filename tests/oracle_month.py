@@ -18,6 +18,7 @@ from tests.oracle_tokens import fits
 from tests.oracle_units import hour_range, month_of, shared_us, split
 
 UNMAPPED = "__unmapped__"
+UNUSED = {"unused_commitment", "unused_asset"}
 SYSTEM_TEAMS = {
     "idle": "__idle__",
     "unmeasured": "__unmeasured__",
@@ -168,7 +169,7 @@ def _settled_idle(fleet: Fleet, period: int, lines: Lines, hours: list[int]) -> 
         elif fleet.idle == "even":
             parts = split(idle, dict.fromkeys(_users(here), 1))
         elif fleet.idle == "entitlement":
-            cost = sum(measure.nano or 0 for line, measure in here.items() if line.cause != "unused_commitment")
+            cost = sum(measure.nano or 0 for line, measure in here.items() if line.cause not in UNUSED)
             parts = entitled(fleet, pool, hours, workload, cost=cost, idle=idle)
         else:
             parts = {}

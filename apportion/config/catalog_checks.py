@@ -6,6 +6,7 @@ from itertools import combinations
 
 from apportion.catalog import hardware
 from apportion.config.energy_reading import WATTS_MAX
+from apportion.config.fleet_checks import SEVERAL
 from apportion.config.fleet_reading import Fleet
 from apportion.config.tables import Problems, listed
 from apportion.config.values import span
@@ -47,8 +48,7 @@ def _priced_once(fleet: Fleet, problems: Problems) -> None:
             told.add(where)
             problems.error(
                 where,
-                f"energy rate of pool {pool!r} is in force {span(other)}, and overlaps {earlier}, in force {span(one)}; "
-                "set effective_to on the earlier",
+                f"energy rate of pool {pool!r} is in force {span(other)}, and overlaps {earlier}, in force {span(one)}; {SEVERAL}",
             )
 
 

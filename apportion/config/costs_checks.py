@@ -180,8 +180,8 @@ def _owned_within_pools(fleet: Fleet, costs: PlacedCosts, problems: Problems) ->
             last = [row for row in owned if row.item.effective.overlaps(period)][-1]
             problems.warning(
                 f"{last.where}.gpus",
-                f"{gpus} GPUs of pool {pool_id!r} are owned {span(period)}, and {there} are there; what all of them cost is "
-                "charged to these; correct gpus, or end the asset",
+                f"{gpus} GPUs of pool {pool_id!r} are owned {span(period)}, and {there} are there; the part of the others "
+                "is idle cost, cause unused_asset; correct gpus, or end the asset",
             )
 
 

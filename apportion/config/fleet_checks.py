@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from apportion.config.fleet import Deployment, Entitlement, Rate, SharedCost
 from apportion.config.fleet_reading import Fleet
@@ -30,6 +30,10 @@ class Counted(Protocol):
     def effective(self) -> Period:
         """When."""
         ...
+
+
+SEVERAL: Final = "set effective_to on the earlier; where these are different costs, write their sum, or one of them as another component"
+"""What to do about two rates of one component: amounts of different units have no sum."""
 
 
 def check(fleet: Fleet, policy: Policy, problems: Problems, place: str) -> None:
@@ -69,7 +73,7 @@ def _disjoint(fleet: Fleet, problems: Problems) -> None:
     add_up = f"{end_it}, or write one row with the sum"
     apart(fleet.pools, lambda row: ("pool", row.id), rename, problems)
     apart(fleet.deployments, lambda row: ("deployment", row.id), rename, problems)
-    apart(fleet.rates, lambda row: (f"{row.component} rate of pool", row.pool), end_it, problems)
+    apart(fleet.rates, lambda row: (f"{row.component} rate of pool", row.pool), SEVERAL, problems)
     apart(fleet.shared_costs, lambda row: ("shared cost", row.id), rename, problems)
     apart(fleet.entitlements, lambda row: (f"entitlement of {row.team!r} to pool", row.pool), add_up, problems)
 

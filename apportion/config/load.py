@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from apportion.config import (
+    beginning_checks,
     capacity_checks,
     catalog_checks,
     costs_checks,
@@ -33,6 +34,7 @@ from apportion.config.fleet_reading import Fleet
 from apportion.config.model import Config
 from apportion.config.models import Model
 from apportion.config.policy import Policy
+from apportion.config.services import LedgerConfig
 from apportion.config.tables import Placed, Problems, Table
 from apportion.domain.errors import ConfigError
 
@@ -59,7 +61,7 @@ def load(path: Path) -> Config:
     budgets = services_reading.budgets(root.table("budgets"))
     prices = prices_reading.read(root.table("prices"), beside, ledger.billing_currency)
     root.sound()
-    _check_fleet(root, fleet, costs, policy, ledger.billing_currency)
+    _check_fleet(root, fleet, costs, policy, ledger)
     _check_service(root, fleet, policy, models, downtime)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
@@ -89,10 +91,11 @@ def load(path: Path) -> Config:
     )
 
 
-def _check_fleet(root: Table, fleet: Fleet, costs: PlacedCosts, policy: Policy, billing_currency: str) -> None:
+def _check_fleet(root: Table, fleet: Fleet, costs: PlacedCosts, policy: Policy, ledger: LedgerConfig) -> None:
     problems = root.problems
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
-    costs_checks.check(fleet, costs, billing_currency, problems)
+    costs_checks.check(fleet, costs, ledger.billing_currency, problems)
+    beginning_checks.check(fleet, costs, ledger.metered_from, problems)
     catalog_checks.check(fleet, problems)
 
 

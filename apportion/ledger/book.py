@@ -15,7 +15,7 @@ from typing import Final
 from apportion.config.model import Config
 from apportion.domain.errors import ConfigError
 from apportion.domain.period import Period
-from apportion.ledger import book_costs, book_hours, book_rows, history
+from apportion.ledger import book_costs, book_currency, book_hours, book_rows, history
 from apportion.ledger.book_tables import DEPLOYMENT, DIRECTORY_RULE, BookTable, rows_as_objects, text
 from apportion.ledger.book_tables import TABLES as PLAIN
 from apportion.ledger.connection import Row, Session
@@ -67,7 +67,7 @@ def sync(session: Session, config: Config, now: datetime) -> SyncReport:
         return SyncReport(changed=False, dirty_hours=0, reattribute=False, policy_version=_version(session))
     _refuse_another_currency(session, config)
     _number(session, config)
-    found = {table.name: _replace(session, table, rows[table.name], now) for table in TABLES}
+    found = {table.name: _replace(session, table, rows, now) for table in TABLES}
     found["book.policy"] = _policy(session, policy, now)
     found["book.setting"] = _settings(session, settings)
     _write_setting(session, "config_digest", digest)
@@ -123,15 +123,20 @@ def _number(session: Session, config: Config) -> None:
     )
 
 
-def _replace(session: Session, table: BookTable, after: Sequence[Row], now: datetime) -> _Difference | None:
-    before = table.read(session)
+def _replace(session: Session, table: BookTable, rows: Mapping[str, list[Row]], now: datetime) -> _Difference | None:
+    before, after = table.read(session), rows[table.name]
     history.record(session, table, before, after, now)
     if before == after:
         return None
     table.replace(session, after)
     removed, added = _apart(table, before, after)
+    reached = (
+        book_currency.reached(session, before, after, rows)
+        if table is book_costs.FX
+        else book_hours.reached(table, before, after)
+    )
     return _Difference(
-        before=text(removed), after=text(added), reached=book_hours.reached(table, before, after),
+        before=text(removed), after=text(added), reached=reached,
         reattribute=_payers(table, before) != _payers(table, after),
     )  # fmt: skip
 

@@ -33,7 +33,7 @@ DISCOUNT: Final = BookTable(
     columns={"pool_id": "VARCHAR", "component": "VARCHAR", "discount_e8": "BIGINT", **RANGE},
     metered=("pool_id", "component", "discount_e8"),
 )
-# A term, a life and a range that an amount is spread over are part of what an hour of it costs.
+# A life, and a range that an amount is spread over, are part of what an hour of it costs.
 COMMITMENT: Final = BookTable(
     name="book.commitment",
     columns={
@@ -43,8 +43,9 @@ COMMITMENT: Final = BookTable(
     },
     metered=(
         "commitment_id", "kind", "pool_id", "gpus", "upfront_nano", "upfront_in_currency_nano", "per_gpu_hour_nano",
-        "per_hour_nano", "currency", *RANGE,
+        "per_hour_nano", "currency",
     ),
+    spread=("upfront_nano", "upfront_in_currency_nano"),
 )  # fmt: skip
 COVERAGE: Final = BookTable(
     name="book.coverage",
@@ -79,7 +80,8 @@ CREDIT: Final = BookTable(
         "credit_id": "VARCHAR", "round_no": "INTEGER", "pool_id": "VARCHAR", "pool_order": "INTEGER",
         "amount_nano": "BIGINT", **RANGE,
     },
-    metered=("credit_id", "round_no", "pool_id", "pool_order", "amount_nano", *RANGE),
+    metered=("credit_id", "round_no", "pool_id", "pool_order", "amount_nano"),
+    spread=("amount_nano",),
 )  # fmt: skip
 
 TABLES: Final = (RATE, FX, DISCOUNT, COMMITMENT, COVERAGE, SAVINGS, ASSET, CREDIT)

@@ -60,11 +60,12 @@ def mark(session: Session, periods: Iterable[Period], now: datetime) -> None:
 
 def _coverage(table: BookTable, rows: Sequence[Row]) -> dict[Row, list[Period]]:
     columns = list(table.columns)
-    content = [columns.index(column) for column in table.metered]
+    content, spread = ([columns.index(column) for column in chosen] for chosen in (table.metered, table.spread))
     start, end = (columns.index(column) for column in RANGE)
     found: defaultdict[Row, list[Period]] = defaultdict(list)
     for row in rows:
-        found[tuple(row[at] for at in content)].append(Period(row[start], row[end]))
+        over = (row[start], row[end]) if any(row[at] for at in spread) else ()
+        found[*(row[at] for at in content), *over].append(Period(row[start], row[end]))
     return found
 
 

@@ -34,6 +34,7 @@ class BookTable:
         metered: columns besides the range that decide what an hour costs; empty where metering never looks.
         attributed: columns that decide who pays; empty where attribution never looks.
         monthly: whether a change reaches every hour of the months it touches.
+        spread: amounts that an hour has its part of by the range, which then decides too, unless all of them are 0.
     """
 
     name: str
@@ -41,6 +42,7 @@ class BookTable:
     metered: tuple[str, ...] = ()
     attributed: tuple[str, ...] = field(default=())
     monthly: bool = False
+    spread: tuple[str, ...] = ()
 
     def read(self, session: Session) -> list[Row]:
         """Every row, in an order of its own."""

@@ -2,7 +2,8 @@
 
 The catalog is asked once for each model that the ledger has seen at an external provider. Rows are numbered once: what does not
 change keeps its number, and a new version of the catalog that says the same changes nothing but the version on the row. What does
-change marks the metered hours dirty that have usage of that provider, model and tier while the row is in force, and no others.
+change marks the metered hours dirty that have usage of that provider, model and tier while the row is in force, by date and part of the
+day, and no others.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ _LITERAL: Final = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
 _NAMES: Final = "SELECT provider, model_id FROM book.external_model ORDER BY provider, model_id"
 _KEPT: Final = "book.external_prices"
 
-# What a row that comes or goes may price: lines of its names and tier in the hours that its range touches, and those without
-# a price whatever their tier, since the row may change the reason.
+# What a row that comes or goes may price: lines of its names and tier in the hours that its range and its part of the day touch,
+# and those without a price whatever their tier, since the row may change the reason.
 _AFFECTED: Final = r"""
 SELECT DISTINCT line.charge_period_start
 FROM metering.external_usage_hourly AS line
@@ -49,6 +50,11 @@ JOIN (SELECT unnest(from_json($rows::JSON, $shape)) AS price) AS changed
     ON line.provider LIKE changed.price.provider_pattern ESCAPE '\' AND model.model_id LIKE changed.price.model_pattern ESCAPE '\'
     AND changed.price.effective_from < line.charge_period_start + INTERVAL 1 HOUR
     AND changed.price.effective_to > line.charge_period_start
+    AND CASE WHEN changed.price.daily_from_us < changed.price.daily_to_us
+        THEN changed.price.daily_from_us < hour(line.charge_period_start) * 3600000000 + 3600000000
+            AND changed.price.daily_to_us > hour(line.charge_period_start) * 3600000000
+        ELSE changed.price.daily_from_us < hour(line.charge_period_start) * 3600000000 + 3600000000
+            OR changed.price.daily_to_us > hour(line.charge_period_start) * 3600000000 END
 WHERE changed.price.tier IN ('*', coalesce(known.tier, lower(line.tier))) OR line.cause IN ('no_price', 'no_tier')
 """
 

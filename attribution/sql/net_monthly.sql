@@ -16,11 +16,11 @@ WITH line AS (
         ON label.team = charge.team AND label.model = model.model_id
     WHERE charge.billing_period = $period_start::TIMESTAMP
 ),
-gpu_time AS (  -- idle takes the rounding, so that the states of an hour add up to what was paid for
+gpu_time AS (  -- what is neither is idle, so that the states of an hour add up to what was paid for
     SELECT
         deployment_hour.pool_no, deployment_hour.deployment_no, deployment_hour.paid_us,
-        deployment_hour.paid_us::HUGEINT * workload_nano // GREATEST(effective_cost_nano, 1)   AS workload_us,
-        deployment_hour.paid_us::HUGEINT * unmeasured_nano // GREATEST(effective_cost_nano, 1) AS unmeasured_us
+        COALESCE(workload_us, deployment_hour.paid_us::HUGEINT * workload_nano // GREATEST(effective_cost_nano, 1))     AS workload_us,
+        COALESCE(unmeasured_us, deployment_hour.paid_us::HUGEINT * unmeasured_nano // GREATEST(effective_cost_nano, 1)) AS unmeasured_us
     FROM metering.deployment_hourly AS deployment_hour
     JOIN metering.metered_hour USING (charge_period_start)
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP

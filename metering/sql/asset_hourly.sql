@@ -1,9 +1,9 @@
 -- step:   metering.asset_hourly
--- grain:  charge_period_start, asset_id, component
--- reads:  book.asset, book.coverage, book.fx, book.pool, metering.card_charge_hourly
+-- grain:  charge_period_start, asset_id, component, cause
+-- reads:  book.asset, book.coverage, book.fx, metering.card_charge_hourly
 -- params: period_start, period_end
 -- why:    owned hardware costs whether or not its pool uses it: what was fixed when it was bought is spread over its life, upkeep over
---         calendar months and years, each to the nano whatever the hours
+--         calendar months and years, each to the nano whatever the hours; GPUs that the pool does not have are a part of their own
 WITH charge_hour AS (
     SELECT
         charge_period_start, epoch_us(charge_period_start) AS from_us, epoch_us(charge_period_start) + 3600000000 AS to_us,
@@ -67,14 +67,19 @@ cost AS (
             ELSE 0 END, currency_nano
     FROM upkeep
 ),
-covered AS (
+covered AS (  -- of all GPUs of an asset, those that its pool has and those that it does not have
     SELECT
-        charge_period_start, pool_no, evidence, 'accelerator' AS component,
-        SUM(gpus::HUGEINT * (LEAST(to_us, epoch_us(effective_to)) - GREATEST(from_us, epoch_us(effective_from)))) AS paid_us
-    FROM charge_hour
-    JOIN book.coverage AS coverage ON epoch_us(effective_from) < to_us AND epoch_us(effective_to) > from_us
-    WHERE pool_no > 0 AND evidence LIKE 'asset/%'
-    GROUP BY charge_period_start, pool_no, evidence
+        charge_period_start, asset_id, COALESCE(SUM(gpu_us) FILTER (taken_by > 0), 0) AS used_us,
+        COALESCE(SUM(gpu_us) FILTER (taken_by = 0), 0) AS unused_us, SUM(gpu_us) AS gpu_us
+    FROM (
+        SELECT
+            charge_period_start, asset_id, coverage.pool_no AS taken_by,
+            coverage.gpus::HUGEINT * (LEAST(ends_us, epoch_us(effective_to)) - GREATEST(begins_us, epoch_us(effective_from))) AS gpu_us
+        FROM service
+        JOIN book.coverage AS coverage
+            ON coverage.evidence = 'asset/' || asset_id AND epoch_us(effective_from) < ends_us AND epoch_us(effective_to) > begins_us
+    )
+    GROUP BY charge_period_start, asset_id
 ),
 listed AS (
     SELECT charge_period_start, pool_no, component, evidence, SUM(paid_us) AS listed_us, SUM(list_cost_nano) AS list_nano
@@ -82,19 +87,26 @@ listed AS (
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP AND evidence <> ''
     GROUP BY charge_period_start, pool_no, component, evidence
 ),
-there AS (
-    SELECT DISTINCT charge_period_start, pool_no
-    FROM charge_hour
-    JOIN book.pool AS pool ON epoch_us(effective_from) < to_us AND epoch_us(effective_to) > from_us
+divided AS (  -- a tie between the two remainders goes to the unused part, whose pool has no name: that is rounding half up
+    SELECT
+        cost.*, 'asset/' || asset_id AS evidence, used_us, unused_us,
+        nano * unused_us // gpu_us + CASE WHEN nano * unused_us % gpu_us * 2 >= gpu_us THEN 1 ELSE 0 END AS unused_nano,
+        currency_nano * unused_us // gpu_us
+            + CASE WHEN currency_nano * unused_us % gpu_us * 2 >= gpu_us THEN 1 ELSE 0 END AS unused_currency_nano
+    FROM cost
+    JOIN covered USING (charge_period_start, asset_id)
+),
+part AS (
+    SELECT
+        charge_period_start, asset_id, pool_no, component, evidence, currency, unnest(['', 'unused_asset']) AS cause,
+        unnest(CASE WHEN component = 'accelerator' THEN [used_us, unused_us] ELSE [0, 0] END) AS paid_us,
+        unnest([nano - unused_nano, unused_nano]) AS nano, unnest([currency_nano - unused_currency_nano, unused_currency_nano]) AS currency_nano
+    FROM divided
 )
 SELECT
-    charge_period_start, asset_id, pool_no, component,
-    CASE WHEN there.pool_no IS NULL THEN 'unused_commitment' ELSE '' END AS cause,
-    currency, COALESCE(paid_us, 0)::HUGEINT AS paid_us, nano::BIGINT AS effective_cost_nano,
-    CASE WHEN paid_us = listed_us THEN list_nano ELSE nano END::BIGINT AS list_cost_nano,
+    charge_period_start, asset_id, pool_no, component, cause, currency, paid_us::HUGEINT AS paid_us, nano::BIGINT AS effective_cost_nano,
+    CASE WHEN cause = '' AND paid_us = listed_us THEN list_nano ELSE nano END::BIGINT AS list_cost_nano,
     CASE WHEN currency <> '' THEN currency_nano END::BIGINT AS cost_in_currency_nano
-FROM (SELECT cost.*, 'asset/' || asset_id AS evidence FROM cost)
-LEFT JOIN covered USING (charge_period_start, pool_no, component, evidence)  -- NULL: the pool is full, or has none
-LEFT JOIN listed USING (charge_period_start, pool_no, component, evidence)   -- NULL: no card
-LEFT JOIN there USING (charge_period_start, pool_no)                         -- NULL: the pool is not in force
+FROM part
+LEFT JOIN listed USING (charge_period_start, pool_no, component, evidence)  -- NULL: no card
 WHERE nano <> 0 OR paid_us > 0

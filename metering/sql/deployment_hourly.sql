@@ -5,7 +5,8 @@
 -- params: period_start, period_end, policy_version
 -- why:    how much of a deployment's hour was work, how much was idle and how much nobody saw; work without tokens is kept apart,
 --         so that a lost log never looks idle and a telemetry gap never lands on a team; what could not serve is idle before all that;
---         a reader of prompts that cannot be placed is all work where its telemetry shows any, since nobody knows how much
+--         a reader of prompts that cannot be placed is all work where its telemetry shows any, since nobody knows how much;
+--         GPU time divides as cost does, and where there is no cost too
 WITH down AS (
     SELECT charge_period_start, pool_no, deployment_no, SUM(down_us)::BIGINT AS down_us, SUM(capacity_token_us) AS capacity_token_us
     FROM metering.downtime_hourly
@@ -45,6 +46,7 @@ fraction AS (  -- the workload is measured x busy // available
         CASE WHEN utilization = 'active'
             THEN (serving_nano::HUGEINT * LEAST(observed_us, serving_us) // GREATEST(serving_us, 1))::BIGINT
             ELSE serving_nano END AS measured_nano,
+        CASE WHEN utilization = 'active' THEN LEAST(observed_us, serving_us) ELSE serving_us END AS measured_us,
         CASE CASE WHEN is_unplaced_work THEN 'unplaced' ELSE utilization END
             WHEN 'unplaced' THEN 1
             WHEN 'active' THEN active_ppm_us
@@ -60,17 +62,22 @@ fraction AS (  -- the workload is measured x busy // available
     FROM unit
 ),
 dividend AS (  -- long division by digits of 1e7: measured x busy alone can exceed 128 bits where weights have nine decimals
-    SELECT fraction.*, measured_nano // 100000000000000 * busy AS high, measured_nano // 10000000 % 10000000 * busy AS middle
+    SELECT
+        fraction.*, measured_nano // 100000000000000 * busy AS high, measured_nano // 10000000 % 10000000 * busy AS middle,
+        measured_us // 100000000000000 * busy AS high_us, measured_us // 10000000 % 10000000 * busy AS middle_us
     FROM fraction
 ),
 divided AS (
     SELECT
         dividend.*, high // available * 100000000000000 + (high % available * 10000000 + middle) // available * 10000000 AS quotient,
-        (high % available * 10000000 + middle) % available * 10000000 + measured_nano % 10000000 * busy                  AS low
+        (high % available * 10000000 + middle) % available * 10000000 + measured_nano % 10000000 * busy                  AS low,
+        high_us // available * 100000000000000 + (high_us % available * 10000000 + middle_us) // available * 10000000 AS quotient_us,
+        (high_us % available * 10000000 + middle_us) % available * 10000000 + measured_us % 10000000 * busy             AS low_us
     FROM dividend
 ),
 worked AS (
-    SELECT divided.*, (quotient + low // available)::BIGINT AS workload_nano, prefill_share + decode_share AS whole_share
+    SELECT
+        divided.*, (quotient + low // available)::BIGINT AS workload_nano, (quotient_us + low_us // available)::BIGINT AS workload_us, prefill_share + decode_share AS whole_share
     FROM divided
 ),
 parted AS (
@@ -102,7 +109,7 @@ SELECT
         WHEN 'capacity' THEN CASE WHEN used_weight = 0 THEN 'no_requests' ELSE 'below_capacity' END
         WHEN 'allocation' THEN 'no_requests'
         ELSE 'unscheduled' END AS idle_cause,
-    serving_nano - measured_nano AS unmeasured_nano,
+    serving_nano - measured_nano AS unmeasured_nano, workload_us, (serving_us - measured_us)::BIGINT AS unmeasured_us,
     CASE WHEN whole_share = 0 THEN 0 ELSE workload_nano - decode_nano END::BIGINT AS prefill_nano,
     decode_nano::BIGINT AS decode_nano, CASE WHEN whole_share = 0 THEN workload_nano ELSE 0 END::BIGINT AS unattributed_nano,
     CASE WHEN deployment_no = 0 THEN 'inventory/1' ELSE utilization || '/1+' || phase_method END AS allocation_method,

@@ -172,6 +172,14 @@ def phases(session: Session) -> dict[tuple[int, str], dict[str, Shares | None]]:
     return {where: rungs for where, rungs in found.items() if any(rungs.values())}
 
 
+def gpu_time(session: Session) -> dict[tuple[str, str], int]:
+    """Counted GPU time of all months by pool and state, in microseconds, without what is 0."""
+    rows = session.rows(
+        "SELECT pool, state, SUM(charged - credited) FROM attribution.counter WHERE metric = 'gpu_us' GROUP BY ALL"
+    )
+    return {(pool, state): int(us) for pool, state, us in rows if us}
+
+
 def month_lines(session: Session) -> Lines:
     """Every row of attribution.charge_monthly, methods and confidence added up."""
     found: Lines = {}

@@ -20,6 +20,7 @@ from tests.e2e.traces import Trace
 from tests.oracle import energy_of, ladder, told
 from tests.oracle_costs import origin_rows
 from tests.oracle_fleet import fleet
+from tests.oracle_gpu_time import gpu_time
 from tests.oracle_phases import Shares
 
 SEEDS = range(8)
@@ -38,6 +39,7 @@ def agreed(folder: Path, document: Document, trace: Trace) -> None:
         found = product.origin_charges(session)
         for hour in hours:
             differing(found.get(hour, {}), origin_rows(ours, hour, energy_of(seen.energy, hour)))
+        differing(product.gpu_time(session), gpu_time(ours, seen, hours))
         rungs = product.phases(session)
         for where, methods in ladder(ours, seen, hours).items():
             differing(

@@ -19,6 +19,7 @@ from tests.oracle_units import HOUR_US, micros, month_hours
 START = datetime(2026, 10, 1, tzinfo=UTC)
 HOUR = micros(START)
 UNUSED = "unused_commitment"
+UNUSED_ASSET = "unused_asset"
 
 
 def at(minutes: int) -> datetime:
@@ -189,6 +190,22 @@ def test_an_asset_is_written_off_over_its_life_and_covers_beyond_it() -> None:
         "accelerator": 0,
         "maintenance": 8760 * 10**9 // 8784,
         "colocation": nano("1"),
+    }
+
+
+def test_owned_gpus_without_a_pool_are_nobodys() -> None:
+    """1.00 an hour for five GPUs: the pool has four of them for the first half of the hour and two from then on."""
+    asset = {"id": "a", "pool": "q", "gpus": 5, "capex": "8760", "life_months": 12, "effective_from": START}
+    dated = [{"gpus": 4, "effective_from": START, "effective_to": at(30)}, {"gpus": 2, "effective_from": at(30)}]
+    found = rows(
+        pools=[{"id": "q", **row} for row in dated], rates=[], assets=[{**asset, "colocation_per_month": "744"}]
+    )
+
+    assert {(row.component, row.cause): amounts.effective for row, amounts in found.items()} == {
+        ("accelerator", ""): nano("0.6"),
+        ("accelerator", UNUSED_ASSET): nano("0.4"),
+        ("colocation", ""): nano("0.6"),
+        ("colocation", UNUSED_ASSET): nano("0.4"),
     }
 
 

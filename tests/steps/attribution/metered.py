@@ -231,7 +231,7 @@ class Books:
         self.session.do(
             "INSERT INTO metering.origin_charge_hourly SELECT charge_period_start, pool_no, "
             "CASE WHEN pool_no = 0 THEN cause ELSE 'accelerator' END, 0, sum(effective_cost_nano), '', '', "
-            "CASE WHEN cause = 'unused_commitment' THEN cause ELSE '' END, "
+            "CASE WHEN cause LIKE 'unused_%' THEN cause ELSE '' END, "
             "sum(effective_cost_nano), sum(effective_cost_nano), sum(effective_cost_nano), NULL "
             "FROM metering.charge_hourly WHERE effective_cost_nano IS NOT NULL AND cost_kind <> 'external' GROUP BY ALL"
         )
@@ -239,7 +239,7 @@ class Books:
             "INSERT INTO metering.deployment_hourly SELECT charge_period_start, pool_no, deployment_no, 3600000000, "
             "sum(effective_cost_nano), 'active', 0, 0, FALSE, 0, 0, coalesce(sum(effective_cost_nano) FILTER (cost_kind = 'workload'), 0), "
             "coalesce(sum(effective_cost_nano) FILTER (cost_kind = 'idle'), 0), 'inactive', "
-            "coalesce(sum(effective_cost_nano) FILTER (cost_kind = 'unmeasured'), 0), 0, 0, 0, 'active/1', 'measured' "
+            "coalesce(sum(effective_cost_nano) FILTER (cost_kind = 'unmeasured'), 0), 0, 0, 0, 'active/1', 'measured', NULL, NULL "
             "FROM metering.charge_hourly WHERE pool_no > 0 GROUP BY ALL"
         )
 

@@ -98,6 +98,21 @@ def test_gpu_time_adds_up_to_what_was_paid(books):
     }
 
 
+def test_gpu_time_of_hours_that_cost_nothing_has_its_states(books):
+    """What is known of GPU time itself decides, at no cost as at any; what is neither work nor unseen is idle."""
+    books.charge(0, 0, tokens=1, caller=books.caller("k"))
+    books.charge(1, 1, tokens=1, caller=books.caller("k"))
+    books.metered()
+    books.session.do("UPDATE metering.deployment_hourly SET workload_us = 1000000000, unmeasured_us = 600000000")
+    books.attribute()
+
+    assert counters(books, "gpu_us", "state") == {
+        "workload": (2_000_000_000, 0),
+        "idle": (4_000_000_000, 0),
+        "unmeasured": (1_200_000_000, 0),
+    }
+
+
 def test_unpriced_cost_is_absent_and_its_tokens_count(books):
     """An unpriced line has no cost series, and its tokens are tokens."""
     books.charge(0, None, tokens=9, caller=books.caller("k"), pool="", deployment="", cause="unplaced")

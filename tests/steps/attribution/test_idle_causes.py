@@ -16,12 +16,14 @@ def test_an_owner_bears_idle_of_every_cause(books):
         books.idle(0, nano, deployment="own", cause=cause)
         books.idle(0, 10 * nano, cause=cause)
     books.idle(0, 1000, deployment="", cause="unscheduled")
+    books.idle(0, 3000, deployment="", cause="unused_asset")
     books.idle(0, 2000, deployment="", cause="unused_commitment")
     books.run()
 
     assert lines(books, "team, cause, effective_cost_nano") == [
         *(("__idle__", cause, 10 * nano) for nano, cause in enumerate(CAUSES, 1)),
         ("__idle__", "unscheduled", 1000),
+        ("__idle__", "unused_asset", 3000),
         ("__idle__", "unused_commitment", 2000),
         *(("search", cause, nano) for nano, cause in enumerate(CAUSES, 1)),
     ]

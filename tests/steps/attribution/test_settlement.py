@@ -189,15 +189,16 @@ def test_an_entitled_team_that_used_its_reservation_pays_nobodys_idle(books):
     assert books.costs() == {"diligent": 400, "lazy": 300, "guest": 100, "__idle__": 200}
 
 
-def test_a_reservation_is_of_the_pool_and_not_of_what_was_committed_beyond_it(books):
-    """Commitments for more GPUs than the pool has are idle that no holder left unused: it stays __idle__."""
+@pytest.mark.parametrize("cause", ["unused_commitment", "unused_asset"])
+def test_a_reservation_is_of_the_pool_and_not_of_what_was_bought_beyond_it(books, cause):
+    """Commitments and assets for more GPUs than the pool has are idle that no holder left unused: it stays __idle__."""
     books.policy("entitlement")
     rules(books, "search")
     books.session.do("DELETE FROM book.pool")
     books.pool("p", gpus=4)
     books.entitle("p", "search", 4)
     books.charge(0, 400, tokens=1, caller=books.caller("search"))
-    books.idle(0, 400, deployment="", cause="unused_commitment")
+    books.idle(0, 400, deployment="", cause=cause)
     books.run()
 
     assert books.costs() == {"search": 400, "__idle__": 400}

@@ -82,23 +82,22 @@ class Hour(Segments):
         length = (_months_after(row.effective.start, row.life_months) - row.effective.start) // US
         ages = [min(length, (edge - row.effective.start) // US) for edge in (begin, end)]
         fx, worn = self.fx(row.currency, row.effective.start), row.capex_nano - row.residual_nano
-        there = any(
-            pool.id == row.pool and pool.effective.start < self.end and self.start < pool.effective.end
-            for pool in self.config.pools
-        )
         amounts: dict[str, tuple[int, int]] = {}
         for part, total in (("accelerator", worn), ("financing", _interest(row))):
             spread = [amount * ages[1] // length - amount * ages[0] // length for amount in (round(total * fx), total)]
             amounts[part] = spread[0], spread[1]
         for part in ("maintenance", "colocation"):
             amounts[part] = round(self.upkeep[row.id, part]), round(self.upkeep[row.id, f"{part} in currency"])
-        for part, (nano, foreign) in amounts.items():
-            paid = self.covered[evidence, row.pool] if part == "accelerator" else 0
-            known = paid and self.priced[evidence, row.pool] == self.priced[evidence, f"{row.pool} all"]
-            if nano or paid:
-                key = (row.pool, part, evidence, currency, "" if there else "unused_commitment")
-                listed = round(self.worth[evidence, row.pool]) if known else nano
-                self._put(key, nano=nano, billed=nano, listed=listed, foreign=foreign, paid=paid)
+        time = {of: self.covered[evidence, of] for of in ("", row.pool)}
+        for part, totals in amounts.items():
+            nanos, foreigns = (split(total, time) for total in totals)
+            for of, nano in nanos.items():
+                paid = time[of] if part == "accelerator" else 0
+                known = of and paid and self.priced[evidence, of] == self.priced[evidence, f"{of} all"]
+                if nano or paid:
+                    key = (row.pool, part, evidence, currency, "" if of else "unused_asset")
+                    listed = round(self.worth[evidence, of]) if known else nano
+                    self._put(key, nano=nano, billed=nano, listed=listed, foreign=foreigns[of], paid=paid)
 
     def _credits(self) -> None:
         owed: dict[str, int] = defaultdict(int)

@@ -56,6 +56,27 @@ def test_a_coverage_gap_is_nobodys_cost(stepped) -> None:
     assert parts(row) == (250, 250, 500)
 
 
+@pytest.mark.parametrize("nano", [0, 1, 1000])
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        ({"samples": [(HOUR // 2, 500_000, "g")], "tokens": {"output": 1}}, (HOUR // 4, HOUR // 2)),
+        ({"tokens": {"output": 1}}, (0, HOUR)),
+        ({"utilization": "capacity", "capacity": 2400, "tokens": {"output": 100}}, (HOUR // 4, 0)),
+        ({"utilization": "capacity", "capacity": 2400, "tokens": {"output": 500}}, (HOUR, 0)),
+        ({"utilization": "allocation", "tokens": {"output": 1}}, (HOUR, 0)),
+        ({"utilization": "allocation"}, (0, 0)),
+    ],
+)
+def test_gpu_time_divides_whatever_it_costs(stepped, ledger, nano: int, of: Any, expected: tuple[int, int]) -> None:
+    """A free hour is worked, idle or unseen as a dear one is: time by utilization, and no nano of it decides."""
+    hour(stepped, nano=nano, **of)
+
+    assert ledger.session().rows(
+        "SELECT workload_us, unmeasured_us FROM metering.deployment_hourly WHERE deployment_no > 0"
+    ) == [expected]
+
+
 def test_no_sample_at_all_is_all_unmeasured(stepped) -> None:
     """Tokens or none, nothing is charged to anybody and nothing is idle."""
     assert parts(hour(stepped, tokens={"output": 1})) == (0, 0, 1000)

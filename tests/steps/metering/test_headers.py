@@ -64,5 +64,5 @@ def test_every_truth_is_asked() -> None:
     assert {audit.name for audit in AUDITS} == {
         "allocated_cost_equals_origin_cost", "deployment_cost_equals_origin_cost", "every_event_is_placed_once", "every_paid_hour_has_a_charge",
         "commitment_effective_equals_billed", "credits_pay_no_more_than_is_owed", "every_token_is_on_a_line", "no_negative_charge", "idle_has_its_causes", "unlogged_tokens_are_nobodys", "unpriced_is_explained",
-        "external_cost_is_its_price",
+        "external_cost_is_its_price", "every_owned_gpu_is_used_or_unused",
     }  # fmt: skip

@@ -18,6 +18,7 @@ from tests.steps.metering.spending import pool, rate
 TERM = "effective_from = 2026-10-01T01:30:00Z\neffective_to = 2026-10-01T03:30:00Z\n"
 TEXT = (
     pool() + rate() + f'[[commitments]]\nid = "r"\nkind = "reserved"\npools = ["p"]\ngpus = 6\nupfront = "7"\nper_gpu_hour = "1"\n{TERM}'
+    + f'[[assets]]\nid = "a"\npool = "p"\ngpus = 2\ncapex = "9"\nlife_months = 1\n{TERM}'
     + f'[[credits]]\nid = "c"\npools = ["p"]\namount = "3"\n{TERM}'
 )  # fmt: skip
 TWO = Period(moment(at("02:00")), moment(at("03:00")))
@@ -47,6 +48,10 @@ def session(ledger: Ledger, tmp_path: Path) -> Session:
         ("credits_pay_no_more_than_is_owed", "UPDATE metering.origin_charge_hourly SET effective_cost_nano = -99000000000 WHERE component = 'credit'"),
         ("credits_pay_no_more_than_is_owed", "UPDATE metering.credit_hourly SET applied_nano = granted_nano + 1"),
         ("every_paid_hour_has_a_charge", "DELETE FROM metering.origin_charge_hourly WHERE evidence = 'commitment/r' AND cause = ''"),
+        ("every_owned_gpu_is_used_or_unused", "DELETE FROM metering.asset_hourly WHERE cause = 'unused_asset'"),
+        ("every_owned_gpu_is_used_or_unused", "UPDATE metering.asset_hourly SET effective_cost_nano = effective_cost_nano + 1"),
+        ("every_owned_gpu_is_used_or_unused", "UPDATE metering.asset_hourly SET paid_us = paid_us - 1"),
+        ("allocated_cost_equals_origin_cost", "DELETE FROM metering.charge_hourly WHERE cause = 'unused_asset'"),
         ("allocated_cost_equals_origin_cost", "DELETE FROM metering.charge_hourly WHERE cause = 'unused_commitment'"),
     ],
 )  # fmt: skip

@@ -261,6 +261,68 @@ def test_an_annuity_adds_the_cost_of_capital(bought: Bought) -> None:
     )  # worn out and in service still, at no cost
 
 
+OWNED = 'capex = "8760"\nlife_months = 12\nmaintenance_per_year = "87.6"\ncolocation_per_month = "744"'
+
+
+def test_owned_gpus_that_the_pool_has_not_are_unused(bought: Bought, ledger: Ledger) -> None:
+    """Four are owned and the pool has three: a quarter of every component is nobody's, a line of idle, and no deployment's."""
+    found = bought(pool(gpus=3) + rate() + asset(f"gpus = 4\n{OWNED}"))
+    lines = ledger.session().rows(
+        "SELECT deployment_no, cost_kind::VARCHAR, cause, effective_cost_nano FROM metering.charge_hourly ORDER BY ALL"
+    )
+
+    assert found == {
+        key("asset/a"): Cost(usd("0.75"), usd("0.75"), usd("9"), usd("0.75"), None, 3 * HOUR),
+        key("asset/a", "unused_asset"): plain("0.25", 1),
+        key("asset/a", component="maintenance"): plain("0.0075", 0),
+        key("asset/a", "unused_asset", component="maintenance"): plain("0.0025", 0),
+        key("asset/a", component="colocation"): plain("0.75", 0),
+        key("asset/a", "unused_asset", component="colocation"): plain("0.25", 0),
+    }
+    assert lines == [(0, "idle", "unscheduled", usd("1.5075")), (0, "idle", "unused_asset", usd("0.5025"))]
+
+
+def test_owned_gpus_are_unused_while_their_pool_is_not_there(bought: Bought) -> None:
+    """The pool comes at a quarter to two: three quarters of the hour are nobody's, in the asset's own currency too."""
+    text = pool(gpus=1, dated="effective_from = 2026-10-01T01:45:00Z\n") + fx("2")
+
+    assert bought(text + asset('gpus = 1\ncapex = "8760"\nlife_months = 12\ncurrency = "EUR"')) == {
+        key("asset/a", currency="EUR"): Cost(usd("0.5"), usd("0.5"), usd("0.5"), usd("0.5"), usd("0.25"), HOUR // 4),
+        key("asset/a", "unused_asset", currency="EUR"): Cost(
+            usd("1.5"), usd("1.5"), usd("1.5"), usd("1.5"), usd("0.75"), 3 * HOUR // 4
+        ),
+    }
+
+
+def test_a_tie_between_used_and_unused_gpus_goes_to_nobody(bought: Bought) -> None:
+    """A nano an hour for two GPUs, of which the pool has one: the remainders are equal, and the unused part sorts first."""
+    found = bought(pool(gpus=1) + asset('gpus = 2\ncapex = "0.000008760"\nlife_months = 12'))
+
+    assert {each[-1]: cost.effective for each, cost in found.items()} == {"": 0, "unused_asset": 1}
+
+
+def test_worn_out_gpus_cover_on_at_no_cost(bought: Bought) -> None:
+    """A month after their life of a month two owned GPUs still pay no rate: one of them serves, the other has no pool."""
+    text = (
+        pool(gpus=1)
+        + rate()
+        + asset('gpus = 2\ncapex = "8760"\nlife_months = 1', "effective_from = 2026-08-01T00:00:00Z\n")
+    )
+
+    assert bought(text) == {
+        key("asset/a"): Cost(0, 0, usd("3"), 0, None, HOUR), key("asset/a", "unused_asset"): plain("0", 1),
+    }  # fmt: skip
+
+
+def test_gpus_that_a_reservation_took_are_not_the_assets(bought: Bought) -> None:
+    """Reservations come first: of two owned GPUs one finds the pool full, and half of them is unused."""
+    text = pool(gpus=2) + reserved('gpus = 1\nper_gpu_hour = "1"') + asset('gpus = 2\ncapex = "8760"\nlife_months = 12')
+
+    assert {(each[3], each[5]): cost.effective for each, cost in bought(text).items()} == {
+        ("commitment/r", ""): usd("1"), ("asset/a", ""): usd("0.5"), ("asset/a", "unused_asset"): usd("0.5"),
+    }  # fmt: skip
+
+
 def test_an_asset_without_its_pool_costs_all_the_same(bought: Bought) -> None:
     """Nothing can be split over GPUs that are not there, so the line says that it is unused."""
     text = (
@@ -269,7 +331,7 @@ def test_an_asset_without_its_pool_costs_all_the_same(bought: Bought) -> None:
         + asset('gpus = 1\ncapex = "8760"\nlife_months = 12')
     )
 
-    assert bought(text) == {key("asset/a", "unused_commitment"): plain("1", 0)}
+    assert bought(text) == {key("asset/a", "unused_asset"): plain("1", 1)}
 
 
 CREDIT = '[[credits]]\nid = "{}"\npools = {}\namount = "{}"\neffective_from = 2026-10-01T00:00:00Z\neffective_to = 2026-10-01T10:00:00Z\n'

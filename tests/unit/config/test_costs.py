@@ -136,7 +136,7 @@ def test_what_cannot_be_is_refused(text: str, place: str, said: str, problems: P
     ("text", "warnings"),
     [
         (POOL + asset(), []),
-        (POOL + asset(gpus=9), ["assets[0].gpus: 9 GPUs of pool 'p' are owned from 2026-10-01T00:00:00Z on, and 8 are there; what all of them cost is charged to these"]),
+        (POOL + asset(gpus=9), ["assets[0].gpus: 9 GPUs of pool 'p' are owned from 2026-10-01T00:00:00Z on, and 8 are there; the part of the others is idle cost, cause unused_asset"]),
         (POOL + asset(gpus=7), ["pools[0]: pool 'p' has no accelerator rate from 2026-10-01T00:00:00Z on"]),
         (POOL + reserved("gpus = 8"), ["pools[0]: pool 'p' has no accelerator rate from 2027-10-01T00:00:00Z on"]),
         (POOL + reserved() + asset(gpus=4), ["pools[0]: pool 'p' has no accelerator rate from 2027-10-01T00:00:00Z on"]),

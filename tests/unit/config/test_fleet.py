@@ -52,7 +52,7 @@ FROM_TO = "in force from 2026-10-01T00:00:00Z to 2026-12-01T00:00:00Z"
     ("text", "place", "said"),
     [
         (pool(dated=UNTIL_DECEMBER) + pool(dated=NOVEMBER), "pools[1]", f"pool 'p' is in force from 2026-11-01T00:00:00Z on, and overlaps apportion.toml:pools[0], {FROM_TO}; set effective_to on the earlier"),
-        (pool() + rate(dated=UNTIL_DECEMBER) + rate(dated=NOVEMBER), "rates[1]", f"accelerator rate of pool 'p' is in force from 2026-11-01T00:00:00Z on, and overlaps apportion.toml:rates[0], {FROM_TO}; set effective_to"),
+        (pool() + rate(dated=UNTIL_DECEMBER) + rate(dated=NOVEMBER), "rates[1]", f"accelerator rate of pool 'p' is in force from 2026-11-01T00:00:00Z on, and overlaps apportion.toml:rates[0], {FROM_TO}; set effective_to on the earlier; where these are different costs, write their sum, or one of them as another component"),
         (pool() + rate() + deployment(gpus=1, dated=UNTIL_DECEMBER) + deployment(gpus=1, dated=NOVEMBER), "deployments[1]", "deployment 'd' is in force"),
         (shared("") + shared(""), "shared_costs[1]", "shared cost 's' is in force"),
         (pool() + rate() + entitlement() + entitlement(), "entitlements[1]", "entitlement of 'ads' to pool 'p' is in force"),

@@ -223,7 +223,7 @@ def test_energy_outside_the_time_of_its_pool_is_not_priced(loaded: Loaded) -> No
         (pool() + energy().replace("0.12", "1000001"), "rates[0].per_kwh", "is more than 1000000"),
         (pool() + energy(name="q"), "rates[0].pool", "unknown pool 'q'; known are p"),
         (pool() + energy('per_gpu_hour = "1"'), "rates[0].per_gpu_hour", "unknown key 'per_gpu_hour'"),
-        (pool() + energy() + energy(), "rates[1]", "energy rate of pool 'p' is in force from 2026-10-01T00:00:00Z on, and overlaps apportion.toml:rates[0]"),
+        (pool() + energy() + energy(), "rates[1]", "energy rate of pool 'p' is in force from 2026-10-01T00:00:00Z on, and overlaps apportion.toml:rates[0], in force from 2026-10-01T00:00:00Z on; set effective_to on the earlier; where these are different costs, write their sum"),
         (pool() + rate(component="energy") + energy(), "rates[1]", "energy rate of pool 'p' is in force"),
         (pool().replace("= 8", "= 1000000") + energy().replace("0.12", "1000000"), "rates[0]", "an hour of energy of pool 'p' may cost more than one row can hold"),
     ],

@@ -73,8 +73,8 @@ INSERT INTO metering.origin_charge_hourly VALUES
     (TIMESTAMP '2026-09-30 23:00', 1, 'accelerator', 7200000000, 40, '', '', '', 40, 40, 40, NULL),
     (TIMESTAMP '2026-10-01 00:00', 1, 'accelerator', 7200000000, 6750000004, '', '', '', 6750000004, 6750000004, 6750000004, NULL);
 INSERT INTO metering.deployment_hourly VALUES
-    (TIMESTAMP '2026-10-01 00:00', 1, 1, 7200000000, 6750000004, 'active', 0, 0, TRUE, 0, 0, 0, 0, 'inactive', 6750000004, 0, 0, 0, 'm', 'assumed'),
-    (TIMESTAMP '2026-10-01 00:00', 2, 2, 0, 0, 'active', 0, 0, FALSE, 0, 0, 0, 0, 'inactive', 0, 0, 0, 0, 'm', 'assumed');
+    (TIMESTAMP '2026-10-01 00:00', 1, 1, 7200000000, 6750000004, 'active', 0, 0, TRUE, 0, 0, 0, 0, 'inactive', 6750000004, 0, 0, 0, 'm', 'assumed', 0, 7200000000),
+    (TIMESTAMP '2026-10-01 00:00', 2, 2, 0, 0, 'active', 0, 0, FALSE, 0, 0, 0, 0, 'inactive', 0, 0, 0, 0, 'm', 'assumed', 0, 0);
 INSERT INTO metering.reconciliation_hourly VALUES
     (TIMESTAMP '2026-10-01 00:00', 1, 1, 1, 2, 7200000000, 900, NULL, 100, 7, NULL, 800, 5, 70, 6, 0, 0, 100, 0, 30, 'unlogged'),
     (TIMESTAMP '2026-09-30 23:00', 1, 1, 1, 2, 7200000000, NULL, NULL, 500, 7, 1, 60, 5, 400, 6, 3, 4, 0, 0, 100, 'aborted'),

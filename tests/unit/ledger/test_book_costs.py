@@ -22,6 +22,12 @@ SAVINGS = (
 )
 ASSET = f'[[assets]]\nid = "a"\npool = "p"\ngpus = 2\ncapex = "9"\nresidual = "1"\nlife_months = 3\ncurrency = "EUR"\n{AT_NOVEMBER}'
 CREDIT = f'[[credits]]\nid = "c"\npools = ["p"]\namount = "3"\n{FIRST_DAY}'
+HOST = f'[[rates]]\npool = "p"\ncomponent = "host"\nper_gpu_hour = "1"\ncurrency = "EUR"\n{FIRST_DAY}'
+YEN = FX.replace("EUR", "JPY")
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+EARLY, LATER = FX + "effective_to = 2026-11-01T12:30:00Z\n", FX.replace("11-01T00:00", "11-01T12:30")
+FEE, UPKEEP = 'per_gpu_hour = "1"\n', 'colocation_per_month = "1"\n'
+RECURRING = RESERVED.replace('upfront = "7"\ncurrency = "EUR"', 'per_gpu_hour = "1"')
 NEVER = (0, None)
 
 
@@ -56,12 +62,30 @@ def test_every_table_is_written(book: Book) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "reached"),
     [
-        ("", FX, (19 * 24, NOVEMBER)),
+        ("", FX, NEVER),
+        (FX + HOST, FX + HOST + YEN, NEVER),
+        (FX + HOST, FX.replace("1.5", "1.6") + HOST, (24, NOVEMBER)),
+        (
+            FX + HOST,
+            FX
+            + "effective_to = 2026-11-01T12:30:00Z\n"
+            + FX.replace("1.5", "2").replace("11-01T00:00", "11-01T12:30")
+            + HOST,
+            (12, NOON),
+        ),
+        (FX + HOST.replace('"1"', '"0"'), FX.replace("1.5", "1.6") + HOST.replace('"1"', '"0"'), NEVER),
+        (FX + RESERVED, FX.replace("1.5", "1.6") + RESERVED, (24, NOVEMBER)),
+        (FX + RESERVED, EARLY + LATER.replace("1.5", "2") + RESERVED, NEVER),
+        (FX + RESERVED + FEE, EARLY + LATER.replace("1.5", "2") + RESERVED + FEE, (12, NOON)),
+        (FX + ASSET, EARLY + LATER.replace("1.5", "2") + ASSET, NEVER),
+        (FX + ASSET + UPKEEP, EARLY + LATER.replace("1.5", "2") + ASSET + UPKEEP, (19 * 24 - 12, NOON)),
         ("", DISCOUNT, (24, NOVEMBER)),
         (DISCOUNT, DISCOUNT.replace("12.5", "12.50"), NEVER),
         (FX + RESERVED, FX + RESERVED.replace("7", "8"), (24, NOVEMBER)),
         (SAVINGS, SAVINGS.replace('"5"', '"6"'), (24, NOVEMBER)),
-        (SAVINGS, SAVINGS.replace("11-02", "11-03"), (48, NOVEMBER)),
+        (SAVINGS, SAVINGS.replace("11-02", "11-03"), (24, SECOND)),
+        (FX + RESERVED, FX + RESERVED.replace("11-02", "11-03"), (48, NOVEMBER)),
+        (RECURRING, RECURRING.replace("11-02", "11-03"), (24, SECOND)),
         (FX + ASSET, FX + ASSET + "effective_to = 2026-11-02T00:00:00Z\n", (18 * 24, SECOND)),
         (CREDIT, CREDIT.replace("11-02", "11-03"), (48, NOVEMBER)),
         (BASE, BASE.replace('per_gpu_hour = "1"', 'per_gpu_hour = "1"\nlist = "2"'), (HOURS, START)),
@@ -72,7 +96,8 @@ def test_every_table_is_written(book: Book) -> None:
 def test_a_change_reaches_its_own_hours(
     before: str, after: str, reached: tuple[int, datetime | None], book: Book
 ) -> None:
-    """A term, and a range that an amount is spread over, are reached as a whole; an asset only where it was in service."""
+    """A range that an amount is spread over is reached as a whole, what recurs only where it differs, an asset where it was in
+    service; an exchange rate reaches hours in which something costs in its currency."""
     base = "" if BASE in before else BASE
     book.sync(base + before)
     book.sync(base + after)

@@ -135,6 +135,49 @@ def test_an_own_row_marks_its_hours_only(fleet: Fleet) -> None:
     assert json.loads(after) == []
 
 
+@pytest.mark.parametrize(
+    ("daily", "marked"),
+    [("01:30-01:45", [1]), ("02:00-06:00", []), ("06:00-07:00", [6]), ("05:30-01:15", [1, 6]), ("12:00-01:00", [])],
+)
+def test_a_part_of_the_day_marks_its_hours_only(daily: str, marked: list[int], fleet: Fleet) -> None:
+    """A row for some time of the day may price nothing in the hours that this does not touch, over midnight or not."""
+    pipeline = fleet("")
+    fleet(
+        f'[[prices.overrides]]\nprovider = "openai"\nmodel = "gpt*"\ntier = "*"\noutput = "1"\ndaily = "{daily}"\n'
+    ).sync()
+
+    assert dirty(pipeline) == marked
+
+
+def test_an_exchange_rate_marks_what_is_priced_in_its_currency(fleet: Fleet) -> None:
+    """Lines that a price in that currency stands behind, also where it waited for the rate, or where several share a line."""
+
+    def priced(model: str, currency: str, dated: str) -> str:
+        return (
+            f'[[prices.overrides]]\nprovider = "openai"\nmodel = "{model}"\ntier = "*"\noutput = "1"\n'
+            f'currency = "{currency}"\n{dated}'
+        )
+
+    half = f"= {(START + timedelta(hours=1, minutes=30)).isoformat()}\n"
+    fx = '[[fx]]\ncurrency = "{}"\nrate = "{}"\neffective_from = {}\n'
+    text = priced("gpt*", "EUR", f"effective_to {half}") + priced("gpt*", "USD", f"effective_from {half}")
+    text += priced("o3", "JPY", "")
+    dates = START.isoformat(), (START + timedelta(hours=1, minutes=10)).isoformat()
+    pipeline = fleet(text)
+    assert costs(pipeline)["o3", ""] == (None, "no_fx")
+
+    fleet(text + fx.format("JPY", "0.01", dates[0])).sync()
+    assert dirty(pipeline) == [2]
+    fleet(text + fx.format("JPY", "0.01", dates[0]) + fx.format("EUR", "1.1", dates[1])).sync()
+    assert dirty(pipeline) == [1, 2]
+    pipeline.meter()
+    assert costs(pipeline)["o3", ""] == (10_000_000, "")
+    fleet(
+        text + fx.format("JPY", "0.01", dates[0]) + fx.format("EUR", "1.1", dates[1]) + fx.format("GBP", "2", dates[0])
+    ).sync()
+    assert dirty(pipeline) == []
+
+
 def test_another_order_marks_what_it_may_price(fleet: Fleet) -> None:
     """The first row that fits counts, so that rows which change places are other prices."""
     cheap, dear = (
