@@ -29,6 +29,7 @@ from apportion.config import (
 from apportion.config.costs_reading import PlacedCosts
 from apportion.config.downtime import Downtime
 from apportion.config.fleet_reading import Fleet
+from apportion.config.limits import ERRORS_MAX, bounded
 from apportion.config.model import Config
 from apportion.config.models import Model
 from apportion.config.policy import Policy
@@ -62,7 +63,7 @@ def load(path: Path) -> Config:
     _check_service(root, fleet, policy, models, downtime)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
-        raise ConfigError(problems.errors)
+        raise ConfigError(bounded(problems.errors, ERRORS_MAX))
     return Config(
         path=path,
         ledger=ledger,

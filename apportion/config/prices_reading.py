@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
-from itertools import combinations
 from pathlib import Path
 from typing import Final
 
@@ -120,16 +119,19 @@ def _one_at_a_time(rows: Sequence[Placed[Price]], problems: Problems) -> None:
         price = row.item
         alike[price.provider, price.model, price.tier, price.above_input_tokens, price.daily == ALL_DAY].append(row)
     for group in alike.values():
-        for first, second in combinations(group, 2):
-            if first.item.effective.overlaps(second.item.effective) and _share_a_time(
-                first.item.daily, second.item.daily
-            ):
+        for place, second in enumerate(group):
+            first = next((row for row in group[:place] if _at_once(row.item, second.item)), None)
+            if first:
                 problems.error(
                     second.where,
                     f"prices {second.item.provider} {second.item.model} twice: {first.where} does so "
                     f"{values.span(first.item.effective)}, this {values.span(second.item.effective)}; "
                     "remove one, or set effective_to on the earlier",
                 )
+
+
+def _at_once(left: Price, right: Price) -> bool:
+    return left.effective.overlaps(right.effective) and _share_a_time(left.daily, right.daily)
 
 
 def _share_a_time(left: tuple[int, int], right: tuple[int, int]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from collections import Counter
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Final
@@ -59,7 +60,7 @@ def names(value: object) -> tuple[str, ...]:
         msg = f'is {kind(value)}; write a list, such as ["a", "b"]'
         raise ValueError(msg)
     read = tuple(name(part) for part in value)
-    twice = sorted({part for part in read if read.count(part) > 1})
+    twice = sorted(part for part, times in Counter(read).items() if times > 1)
     if twice:
         msg = f"names {', '.join(twice)} twice; write each once"
         raise ValueError(msg)
@@ -72,7 +73,7 @@ def texts(value: object, example: str) -> tuple[str, ...]:
         msg = f"is {'empty' if value == [] else kind(value)}; write a list, such as {example}"
         raise ValueError(msg)
     read = tuple(text(part) for part in value)
-    twice = sorted({part for part in read if read.count(part) > 1})
+    twice = sorted(part for part, times in Counter(read).items() if times > 1)
     if twice:
         msg = f"names {', '.join(twice)} twice; write each once"
         raise ValueError(msg)
