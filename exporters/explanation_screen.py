@@ -105,6 +105,7 @@ def _rungs(name: str, phases: Rows, console: Console) -> None:
         for one in phases
     ]
     columns = [Column(heading, [row[heading] for row in rows]) for heading in rows[0]]
+    columns[-1].wraps = True
     _below(f"{name}: the rungs that could split it into prefill and decode", columns, console)
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from apportion.cli import times
 from apportion.cli.output import console, print_json
 from apportion.config.load import load
 from apportion.domain.clock import SystemClock
-from apportion.domain.errors import UsageError
 from apportion.domain.money import text as money_text
-from apportion.domain.period import Period
 from apportion.pipeline import Pipeline
 from attribution.sharing import TeamShare, by_team
 from exporters.columns import Column, show_columns
@@ -22,7 +20,7 @@ PPM = 1_000_000
 
 def run(options: argparse.Namespace) -> int:
     """A day's work by token weights beside processor sharing; a difference is no failure."""
-    day = _day(options.day)
+    day = times.day(options.day, "--day")
     clock = SystemClock()
     with (
         Pipeline.open(load(options.config), clock, path=options.ledger) as pipeline,
@@ -37,14 +35,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         _show(found)
     return 0
-
-
-def _day(text: str) -> Period:
-    try:
-        start = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        raise UsageError(f"--day {text!r} is not a day; write it as 2026-10-01.") from None
-    return Period(start, start + timedelta(days=1))
 
 
 def _described(compared: sharing.Compared, teams: list[TeamShare], options: argparse.Namespace) -> dict[str, Any]:

@@ -27,6 +27,7 @@ ROWS_SHOWN: Final = 2
 NAMES_MAX: Final = 20
 LINES_MAX: Final = 10
 """Of what the ledger tells of one kind."""
+MORE: Final = "more like these"
 PRICES_MORE: Final = "more of prices; see `apportion prices check`"
 
 
@@ -43,18 +44,25 @@ def run(options: argparse.Namespace) -> int:
     seen = [] if getattr(options, "no_probe", False) else probe(config)
     known = _discovered(options.ledger or config.ledger.path)
     doubts = _price_doubts(options.ledger or config.ledger.path)
+    fallen = _phase_doubts(options.ledger or config.ledger.path, config)
     if options.json:
         probes = [dataclasses.asdict(look) for look in seen]
         found = None if known is None else dataclasses.asdict(known)
-        warned = [*config.warnings, *doubts]
+        warned = [*config.warnings, *doubts, *fallen]
         print_json({"config": resolved, "warnings": warned, "probes": probes, "discovered": found})
         return 0
-    _show(options.config, config, resolved, seen, known, doubts)
+    _show(options.config, config, resolved, seen, known, doubts, fallen)
     return 0
 
 
 def _show(
-    file: Path, config: Config, resolved: object, seen: Sequence[Seen], known: Discovered | None, doubts: Sequence[str]
+    file: Path,
+    config: Config,
+    resolved: object,
+    seen: Sequence[Seen],
+    known: Discovered | None,
+    doubts: Sequence[str],
+    fallen: Sequence[str],
 ) -> None:
     from exporters.columns import printable
 
@@ -70,11 +78,16 @@ def _show(
         screen.print(printable(line), markup=False)
     warnings = [*config.warnings, *(f"source {look.source}: {look.said}" for look in seen if not look.well)]
     found = [found.line for found in known.findings] if known else []
-    shown = [*bounded(warnings, WARNINGS_MAX), *_first(found, "more like these"), *_first(doubts, PRICES_MORE)]
+    shown = [
+        *bounded(warnings, WARNINGS_MAX),
+        *_first(found, MORE),
+        *_first(fallen, MORE),
+        *_first(doubts, PRICES_MORE),
+    ]
     for warning in shown:
         screen.print("[yellow]warning[/yellow] ", end="")
         screen.print(printable(warning), markup=False)
-    told = len(warnings) + len(found) + len(doubts)
+    told = len(warnings) + len(found) + len(doubts) + len(fallen)
     counts = ", ".join(
         [
             f"{len(config.pools)} pool rows",
@@ -123,5 +136,17 @@ def _price_doubts(ledger: Path) -> list[str]:
 
     try:
         return prices.warnings(read_only(results_path(ledger)))
+    except LedgerError:
+        return []
+
+
+def _phase_doubts(ledger: Path, config: Config) -> list[str]:
+    """Deployments that the results beside a ledger show split by weights against their config."""
+    from apportion.ledger.connection import read_only, results_path
+    from exporters import phase_doubts
+
+    forced = {row.id: config.phase_split_of(row) for row in config.deployments if row.role == "both"}
+    try:
+        return phase_doubts.warnings(read_only(results_path(ledger)), forced)
     except LedgerError:
         return []

@@ -13,6 +13,7 @@ from apportion.config import (
     costs_checks,
     costs_reading,
     directory_reading,
+    discounts_checks,
     downtime_reading,
     fleet_checks,
     fleet_reading,
@@ -21,6 +22,7 @@ from apportion.config import (
     phases_checks,
     placement_checks,
     policy_reading,
+    prices_checks,
     prices_reading,
     services_reading,
     source_checks,
@@ -33,6 +35,7 @@ from apportion.config.limits import ERRORS_MAX, bounded
 from apportion.config.model import Config
 from apportion.config.models import Model
 from apportion.config.policy import Policy
+from apportion.config.sources import Source
 from apportion.config.tables import Placed, Problems, Table
 from apportion.domain.errors import ConfigError
 
@@ -57,10 +60,11 @@ def load(path: Path) -> Config:
     prometheus = services_reading.prometheus(root.table("prometheus"))
     schedule = services_reading.schedule(root.table("schedule"), beside)
     budgets = services_reading.budgets(root.table("budgets"))
-    prices = prices_reading.read(root.table("prices"), beside, ledger.billing_currency)
+    prices, price_rows = prices_reading.read(root.table("prices"), beside, ledger.billing_currency)
     root.sound()
     _check_fleet(root, fleet, costs, policy, ledger.billing_currency)
-    _check_service(root, fleet, policy, models, downtime)
+    _check_service(root, fleet, policy, models, downtime, sources)
+    prices_checks.check(prices, price_rows, costs.fx, fleet, ledger, problems, root.place("prices"))
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
         raise ConfigError(bounded(problems.errors, ERRORS_MAX))
@@ -93,15 +97,21 @@ def _check_fleet(root: Table, fleet: Fleet, costs: PlacedCosts, policy: Policy, 
     problems = root.problems
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
     costs_checks.check(fleet, costs, billing_currency, problems)
+    discounts_checks.check(fleet, costs, problems)
     catalog_checks.check(fleet, problems)
 
 
 def _check_service(
-    root: Table, fleet: Fleet, policy: Policy, models: Sequence[Placed[Model]], downtime: Sequence[Placed[Downtime]]
+    root: Table,
+    fleet: Fleet,
+    policy: Policy,
+    models: Sequence[Placed[Model]],
+    downtime: Sequence[Placed[Downtime]],
+    sources: Sequence[Placed[Source]],
 ) -> None:
     problems = root.problems
     placement_checks.check(fleet, policy, problems)
-    phases_checks.check(fleet, policy, problems)
+    phases_checks.check(fleet, policy, models, sources, problems)
     models_checks.check(models, fleet, policy, problems, root.place("policy.weights"))
     downtime_reading.check(downtime, fleet, problems)
 

@@ -33,8 +33,8 @@ HOUR_US: Final = DAY_US // 24
 _DAILY: Final = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)", re.ASCII)
 
 
-def read(table: Table, beside: Path, currency: str) -> Prices:
-    """The prices of a config, with the rows of its files behind its own.
+def read(table: Table, beside: Path, currency: str) -> tuple[Prices, list[Placed[Price]]]:
+    """The prices of a config, with the rows of its files behind its own; and these rows with their places.
 
     Args:
         table: `[prices]`.
@@ -51,12 +51,13 @@ def read(table: Table, beside: Path, currency: str) -> Prices:
     litellm = beside / table.text("litellm") if table.has("litellm") else None
     if litellm and not litellm.is_file():
         table.wrong("litellm", f"{litellm} does not exist; put LiteLLM's model_prices_and_context_window.json there")
-    return Prices(
+    read_prices = Prices(
         catalog=table.choice("catalog", prices.CATALOGS) if table.has("catalog") else None,
         litellm=litellm,
         files=files,
         rows=tuple(row.item for row in rows),
     )
+    return read_prices, rows
 
 
 def _price(table: Table, source: str, currency: str) -> Price:
@@ -75,7 +76,7 @@ def _price(table: Table, source: str, currency: str) -> Price:
     if not any(table.has(key) for key in KEYS.values()):
         table.wrong("", f"has no price; add at least one of {', '.join(KEYS.values())}, per million tokens")
     return Price(
-        provider=table.text("provider"),
+        provider=table.require("provider", _provider, ""),
         model=table.text("model"),
         tier=_tier(table),
         above_input_tokens=table.integer("above_input_tokens", 0, TOKENS_MAX, 0),
@@ -86,6 +87,17 @@ def _price(table: Table, source: str, currency: str) -> Price:
         source=source,
         effective=table.period(start_optional=True),
     )
+
+
+def _provider(value: object) -> str:
+    provider = values.text(value)
+    if provider.lower() == prices.SELF:
+        msg = (
+            f"is {provider!r}, which is what our own deployments serve, and that costs what their GPUs do; remove the row, or name "
+            "the provider as its events do"
+        )
+        raise ValueError(msg)
+    return provider
 
 
 def _tier(table: Table) -> str:
