@@ -120,7 +120,7 @@ def _daily(value: object) -> tuple[int, int]:
     times = [int(part) for part in found.groups()] if found else [24, 0, 24, 0]
     start, end = (hour * HOUR_US + minute * HOUR_US // 60 for hour, minute in (times[:2], times[2:]))
     if max(times[1], times[3]) > 59 or start >= DAY_US or end > DAY_US or start == end:  # noqa: PLR2004
-        msg = f'is {value!r}; write a part of the UTC day as "16:30-00:30"'
+        msg = f'is {values.shown(value)}; write a part of the UTC day as "16:30-00:30"'
         raise ValueError(msg)
     return start, end
 

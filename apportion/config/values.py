@@ -22,6 +22,8 @@ DIGITS_MAX: Final = 15
 """Before the point: beyond it no figure of a fleet is meant, and exact arithmetic stays inside 128 bits."""
 TEXT_MAX: Final = 1000
 """Characters of one name, pattern or template."""
+SHOWN_MAX: Final = 80
+"""Characters of a wrong value that a message repeats."""
 
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -97,7 +99,7 @@ def exact(value: object, decimals: int) -> Decimal:
         msg = f'is {kind(value)}; write a number, such as "2.49"'
         raise ValueError(msg)
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        msg = f'is {value!r}; write digits and a point, such as "2.49"'
+        msg = f'is {shown(value)}; write digits and a point, such as "2.49"'
         raise ValueError(msg)
     number = Decimal(value)
     if not number.is_finite() or number < 0:
@@ -125,7 +127,7 @@ def amount(value: object) -> int:
 def currency(value: object) -> str:
     """A currency code of ISO 4217."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Z]{3}", value):
-        msg = f'is {value!r}; write an ISO 4217 code in capitals, such as "USD"'
+        msg = f'is {shown(value)}; write an ISO 4217 code in capitals, such as "USD"'
         raise ValueError(msg)
     return value
 
@@ -134,7 +136,7 @@ def instant(value: object) -> datetime:
     """A time with a zone, as TOML or RFC 3339 writes it, in UTC."""
     if isinstance(value, str):
         if not _RFC3339.fullmatch(value):
-            msg = f"is {value!r}, which is not a time with a zone; write it as {_EXAMPLE}"
+            msg = f"is {shown(value)}, which is not a time with a zone; write it as {_EXAMPLE}"
             raise ValueError(msg)
         try:
             value = datetime.fromisoformat(value.upper())
@@ -175,6 +177,14 @@ def kind(value: object) -> str:
         (dict, "a table"),
     ]
     return next((words for types, words in names if isinstance(value, types)), type(value).__name__)
+
+
+def shown(value: object) -> str:
+    """A value that is wrong, as people wrote it where that is short, else what it is."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= SHOWN_MAX else f"{value[: SHOWN_MAX - 1]}…")
+    plain = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    return str(value) if plain and len(str(value)) <= SHOWN_MAX else kind(value)
 
 
 def stamp(moment: datetime) -> str:

@@ -74,6 +74,16 @@ def test_what_it_says_is_read_exactly(loaded: Loaded) -> None:
             "throughput.cached",
             "unknown key 'cached'; did you mean",
         ),
+        (
+            "throughput = { prefill = -1, decode = 1 }",
+            "throughput.prefill",
+            "is -1; write tokens per second and GPU, from 1 to",
+        ),
+        (
+            "throughput = { prefill = 0, decode = 1 }",
+            "throughput.prefill",
+            "is 0; write tokens per second and GPU, from 1 to",
+        ),
         ("throughput = 5", "throughput", "is an integer; write a table"),
         ('capacity_source = "guessed"', "capacity_source", "write one of declared, load_tested, learned"),
         ("service_level = { tpot_ms = 1 }", "service_level.ttft_ms", "is missing"),
