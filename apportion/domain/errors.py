@@ -35,7 +35,13 @@ class UsageError(ApportionError):
 
 
 class LedgerError(ApportionError):
-    """The ledger cannot be opened or written."""
+    """The ledger cannot be opened or written.
+
+    Attributes:
+        holder: the process that has it open, in words; empty where that is not the trouble.
+    """
+
+    holder = ""
 
 
 class LedgerBroken(LedgerError):
