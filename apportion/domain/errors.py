@@ -41,7 +41,9 @@ class LedgerError(ApportionError):
         holder: the process that has it open, in words; empty where that is not the trouble.
     """
 
-    holder = ""
+    def __init__(self, sentence: str, holder: str = "") -> None:
+        self.holder = holder
+        super().__init__(sentence)
 
 
 class LedgerBroken(LedgerError):

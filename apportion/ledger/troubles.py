@@ -47,7 +47,5 @@ def translated(error: Exception, path: Path | None = None) -> LedgerError:
     for pattern, meaning in MEANINGS.items():
         if re.search(pattern, said):
             sentence = " ".join(meaning.split()).format(holder=holder, said=said.strip().splitlines()[0][:200])
-            meant = LedgerError(where + sentence)
-            meant.holder = holder if pattern == HELD else ""
-            return meant
+            return LedgerError(where + sentence, holder if pattern == HELD else "")
     return LedgerError(f"{where}{type(error).__name__}: {said}")
