@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from exporters.amounts import grouped, percent, rounded
-from exporters.columns import Column, folded, printable, show_columns
+from exporters.columns import Column, printable, show_columns
 
 DECIMALS: Final = 9
 GPU_HOUR_US: Final = 3_600_000_000
@@ -33,9 +33,9 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         title += f"; {uncharged:,} tokens have no cost"
     _lines(title, found["lines"], console, is_hour="deployment_hours" in found)
     if found["causes"]:
-        _table(
-            "What this means, and who can act", _columns(found["causes"], ("cause", "means", "who_can_act")), console
-        )
+        columns = _columns(found["causes"], ("cause", "means", "who_can_act"))
+        columns[-1].wraps = True
+        _table("What this means, and who can act", columns, console)
     pool = None
     for hour in found.get("deployment_hours", ()):
         if hour["pool_id"] != pool:
@@ -62,7 +62,7 @@ def _lines(title: str, lines: Rows, console: Console, *, is_hour: bool) -> None:
     columns = _columns(lines, names)
     columns[-1].total = _amount(sum(line["effective_cost_nano"] or 0 for line in lines))
     columns[0].total = "total"
-    show_columns(title, _fitting(columns, console), console)
+    show_columns(title, columns, console)
 
 
 def _origins(hour: Mapping[str, Any], currency: str, console: Console) -> None:
@@ -133,6 +133,7 @@ def _rungs(name: str, hour: Mapping[str, Any], console: Console) -> None:
         Column(heading, [row[heading] for row in rows], is_number=heading in ("prefill", "decode"))
         for heading in rows[0]
     ]
+    columns[-1].wraps = True
     _table(f"{name}: {_choice(hour['phase_choice'])}", columns, console)
 
 
@@ -158,12 +159,7 @@ def _inputs(inputs: Mapping[str, Any]) -> str:
 def _table(title: str, columns: Sequence[Column], console: Console) -> None:
     """A table under another."""
     console.print()
-    show_columns(title, _fitting(columns, console), console)
-
-
-def _fitting(columns: Sequence[Column], console: Console) -> list[Column]:
-    """Folded to a terminal's width; whole where no terminal is, for `grep` and `less -S`."""
-    return folded(columns, console.width) if console.is_terminal else list(columns)
+    show_columns(title, columns, console)
 
 
 def _columns(rows: Rows, names: Sequence[str]) -> list[Column]:

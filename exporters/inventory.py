@@ -121,7 +121,11 @@ def show(stretches: Sequence[Stretch], console: Console) -> None:
         "seen": [f"{one.devices} {one.seen_gpu}" for one in differing],
         "on": [one.nodes for one in differing],
     }
-    show_columns("Pools and telemetry", [Column(name, list(cells)) for name, cells in columns.items()], console)
+    show_columns(
+        "Pools and telemetry",
+        [Column(name, list(cells), wraps=name == "on") for name, cells in columns.items()],
+        console,
+    )
     if any(not one.pool for one in differing):
         console.print(
             "GPUs of pool (none) are claimed by no deployment, or by several pools: let a `match` fit them.",

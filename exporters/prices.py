@@ -101,7 +101,9 @@ def show_listed(found: Mapping[str, Any], console: Console) -> None:
         columns.append(Column("for", [_scope(row) for row in rows]))
         columns += [Column(kind, [row[kind] or "-" for row in rows], is_number=True) for kind in KINDS]
         columns.append(Column("", [row["currency"] for row in rows]))
-        columns.append(Column("source", [f"{row['source']} {row['source_version']}".rstrip() for row in rows]))
+        columns.append(
+            Column("source", [f"{row['source']} {row['source_version']}".rstrip() for row in rows], wraps=True)
+        )
         show_columns(title, columns, console)
     for row in found["unpriced"]:
         console.print(

@@ -127,7 +127,7 @@ def show(found: Mapping[str, Any], console: Console) -> None:
 def _by_pool(pools: Sequence[Mapping[str, Any]]) -> list[Column]:
     causes = [", ".join(f"{name} {hours:,}" for name, hours in one["hours_by_cause"].items()) for one in pools]
     named = Column("pool", [one["pool"] or "(none)" for one in pools])
-    return [named, *_tokens(pools), Column("deployment-hours by cause", causes)]
+    return [named, *_tokens(pools), Column("deployment-hours by cause", causes, wraps=True)]
 
 
 def _by_hour(hours: Sequence[Mapping[str, Any]]) -> list[Column]:

@@ -149,7 +149,8 @@ def fit(session: Session, deployment_no: int, window: Period, *, r2_min: float) 
     if len(hours) < HOURS_MIN:
         return Fit(
             deployment_no=deployment_no, window=window, hours=len(hours), picoseconds=nothing,
-            failure=f"only {len(hours)} of {len(rows)} hours with usage have telemetry, and a fit needs {HOURS_MIN}",
+            failure=f"only {len(hours)} of {len(rows)} hours with usage have telemetry, and a fit needs {HOURS_MIN}"
+            if rows else "no hour of the time has usage of the deployment",
         )  # fmt: skip
     terms, solution = _solve(hours, 5 if source == "engine" else 6)
     found = nothing | {
@@ -214,7 +215,8 @@ def _failure(found: dict[str, int], terms: Sequence[str], solution: Solution, r2
         said = f"{solution.condition:.1f}" if isfinite(solution.condition) else "infinite"
         return f"tokens of its kinds come together (condition number {said}, at most {CONDITION_MAX}), so their times cannot be told apart"
     if solution.r2 < r2_min:
-        return f"R2 is {solution.r2:.3f}, and {r2_min:g} is asked for"
+        alike = "every hour took the same time, so nothing tells what their tokens took"
+        return f"R2 is {solution.r2:.3f}, and {r2_min:g} is asked for" if isfinite(solution.r2) else alike
     if not found["prompt"] + found["cache_read"] or not found["decode"] + found["context"]:
         return f"the fit gives {'output' if found['prompt'] + found['cache_read'] else 'input'} no time"
     if max(found.values()) > PICOSECONDS_MAX or found["context"] > CONTEXT_MAX:

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from apportion.cli import times
+from apportion.cli.exclusive import opened
 from apportion.cli.output import console, print_json
 from apportion.config.load import load
 from apportion.domain.clock import SystemClock
-from apportion.domain.errors import UsageError
 from apportion.domain.money import text as money_text
-from apportion.domain.period import Period
-from apportion.pipeline import Pipeline
 from attribution.sharing import TeamShare, by_team
 from exporters.columns import Column, show_columns
 from metering import sharing
 
 PPM = 1_000_000
+NO_DURATIONS = (
+    "no request of the day tells how long it took, so there is nothing to compare with; let events carry duration_ms, "
+    "which gateways and engines know, or name another day"
+)
 
 
 def run(options: argparse.Namespace) -> int:
     """A day's work by token weights beside processor sharing; a difference is no failure."""
-    day = _day(options.day)
+    day = times.day(options.day, "--day")
     clock = SystemClock()
     with (
-        Pipeline.open(load(options.config), clock, path=options.ledger) as pipeline,
+        opened(options, load(options.config), clock) as pipeline,
         sharing.undone(pipeline.ledger) as session,
     ):
         numbers = sharing.deployments_of(session, deployment=options.deployment, pool=options.pool)
@@ -36,15 +38,7 @@ def run(options: argparse.Namespace) -> int:
         print_json(found)
     else:
         _show(found)
-    return 0
-
-
-def _day(text: str) -> Period:
-    try:
-        start = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        raise UsageError(f"--day {text!r} is not a day; write it as 2026-10-01.") from None
-    return Period(start, start + timedelta(days=1))
+    return 1 if found["failure"] else 0
 
 
 def _described(compared: sharing.Compared, teams: list[TeamShare], options: argparse.Namespace) -> dict[str, Any]:
@@ -56,6 +50,7 @@ def _described(compared: sharing.Compared, teams: list[TeamShare], options: argp
         "requests": compared.requests,
         "requests_at_once": _decimal(compared.ran_us, compared.busy_us),
         "deployment_hours": compared.hours,
+        "failure": "" if compared.hours else NO_DURATIONS,
         "compared_cost": money_text(whole),
         "left_out_cost": money_text(compared.left_out_nano),
         "moved_cost": money_text(moved),
@@ -78,6 +73,9 @@ def _decimal(part: int, whole: int) -> str | None:
 
 
 def _show(found: dict[str, Any]) -> None:
+    if found["failure"]:
+        console().print(f"[red]nothing to compare[/red]: {found['failure']}")
+        return
     teams = found["teams"]
     amounts = [
         Column(heading, [team[key] for team in teams], total=total, is_number=True)

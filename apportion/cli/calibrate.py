@@ -6,9 +6,11 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import inf, isfinite
 
 from rich.markup import escape
 
+from apportion.cli.exclusive import opened
 from apportion.cli.output import console, print_json
 from apportion.cli.times import instant
 from apportion.config.load import load
@@ -20,7 +22,6 @@ from apportion.domain.clock import SystemClock
 from apportion.domain.errors import UsageError
 from apportion.domain.period import HOUR, Period, hour_of
 from apportion.ledger.connection import Session
-from apportion.pipeline import Pipeline
 from metering import calibration, capacity
 from metering.calibration import Fit
 from metering.capacity import Capacity
@@ -29,6 +30,11 @@ LOOK_BACK = timedelta(days=28)
 """Four weeks: every day of the week as often as the others."""
 
 _SOURCES = {"gpu": "GPUs tell their activity", "engine": "engines tell their time", "": "telemetry tells enough"}
+UNKNOWN = {
+    "r2": "every hour took the same time, so there is nothing to explain",
+    "condition": "the tokens of one kind are a mixture of others",
+}
+"""Figure of a fit -> why it may be no number."""
 _UNITS = {"context": "GPU-attoseconds per token of context"}
 _SPLIT = """
 SELECT coalesce(sum(prefill_nano), 0)::HUGEINT, coalesce(sum(decode_nano), 0)::HUGEINT, string_agg(DISTINCT allocation_method, ', ')
@@ -52,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     for moment, option in ((since, "--since"), (until, "--until"), (effective_from, "--from")):
         if moment is not None and moment != hour_of(moment):
             raise UsageError(f"{option} is inside an hour; hours count whole, so write the start of one.")
-    with Pipeline.open(config, clock, path=options.ledger) as pipeline:
+    with opened(options, config, clock) as pipeline:
         session = pipeline.ledger.session()
         deployment_no = calibration.numbered(session, options.deployment)
         window = _window(session, since, until)
@@ -122,17 +128,39 @@ def _told(session: Session, found: Fit) -> dict[str, object]:
     }  # fmt: skip
     prompt, cache_read, decode, context = session.row(_TOKENS, window)
     prefill_nano, decode_nano, methods = session.row(_SPLIT, window)
-    ps = found.picoseconds
+    ps, figures = found.picoseconds, _figures(found)
     time = (
         prompt * ps["prompt"] + cache_read * ps["cache_read"],
         decode * ps["decode"] + context * ps["context"] // 10**6,
     )
     return {
         "since": stamp(found.window.start), "until": stamp(found.window.end), "hours": found.hours, "source": found.source,
-        "coefficients": ps, "r2": found.solution and found.solution.r2,
-        "condition": found.solution and found.solution.condition, "prefill_percent": _percent(*time),
+        "coefficients": ps, "r2": figures["r2"], "condition": figures["condition"],
+        "unknown": {name: UNKNOWN[name] for name in figures if found.solution and figures[name] is None},
+        "prefill_percent": _percent(*time),
         "prefill_percent_now": _percent(prefill_nano, decode_nano), "method_now": methods or "", "failure": found.failure,
+        "remedy": _remedy(found),
     }  # fmt: skip
+
+
+def _figures(found: Fit) -> dict[str, float | None]:
+    """How good a fit is; None for what is no number, which JSON does not know."""
+    fitted = {"r2": found.solution.r2, "condition": found.solution.condition} if found.solution else {}
+    return {name: fitted[name] if isfinite(fitted.get(name, inf)) else None for name in UNKNOWN}
+
+
+def _remedy(found: Fit) -> str:
+    """What to do about a fit that failed; empty where it did not."""
+    if not found.failure:
+        return ""
+    if not found.solution:
+        return (
+            "widen --since and --until, or wait for more hours; one counts where GPUs or engines told of min_coverage of it, and "
+            "`apportion status` shows what arrives"
+        )
+    if found.solution.condition > calibration.CONDITION_MAX:
+        return 'choose a time in which prompts and outputs change apart, or phase_split = "roofline" or "throughput", which learn nothing'
+    return "look for other work on these GPUs and for holes in the logs, or choose another time"
 
 
 def _percent(prefill: int, decode: int) -> str:
@@ -159,10 +187,14 @@ def _show(told: dict[str, object], found: Fit, options: argparse.Namespace) -> N
             unit = _UNITS.get(term, "GPU-picoseconds per token")
             table.add_row(term, f"{value:,}", unit, "yes" if term in found.terms else "no")
         screen.print(table)
-        screen.print(f"R2 {found.solution.r2:.4f}, condition number {found.solution.condition:.1f}")
+        r2, condition = told["r2"], told["condition"]
+        screen.print(
+            f"R2 {'none: ' + UNKNOWN['r2'] if r2 is None else f'{r2:.4f}'}, "
+            f"condition number {'infinite: ' + UNKNOWN['condition'] if condition is None else f'{condition:.1f}'}"
+        )
     if found.failure:
         kept = "; what was in force before stays so" if not told["recorded"] and not options.dry_run else ""
-        screen.print(f"[red]no calibration[/red]: {escape(found.failure)}{kept}", soft_wrap=True)
+        screen.print(f"[red]no calibration[/red]: {escape(found.failure)}{kept}; {_remedy(found)}", soft_wrap=True)
         return
     screen.print(
         f"prefill would bear {told['prefill_percent'] or '-'} % of the cost of phases, and bears "
@@ -177,7 +209,7 @@ def _capacity(options: argparse.Namespace, found: Capacity) -> int:
         "deployment": options.deployment, "since": stamp(found.window.start), "until": stamp(found.window.end),
         "hours_met": found.hours_met, "hours_missed": found.hours_missed, "hours_unknown": found.hours_unknown,
         "capacity_per_gpu_hour": found.best or None, "best_at": found.best_at and stamp(found.best_at),
-        "missed_least": found.missed_least, "failure": found.failure,
+        "missed_least": found.missed_least, "failure": found.failure, "remedy": _capacity_remedy(found),
     }  # fmt: skip
     if options.json:
         print_json(told)
@@ -188,7 +220,7 @@ def _capacity(options: argparse.Namespace, found: Capacity) -> int:
         f"{found.hours_unknown} tell too little"
     )
     if found.failure:
-        screen.print(f"[red]no capacity[/red]: {escape(found.failure)}")
+        screen.print(f"[red]no capacity[/red]: {escape(found.failure)}; {_capacity_remedy(found)}")
         return 1
     if found.missed_least is None:
         screen.print("no hour missed it, so this is the least that the deployment sustains, and it may sustain more")
@@ -198,3 +230,14 @@ def _capacity(options: argparse.Namespace, found: Capacity) -> int:
     screen.print(f"capacity_per_gpu_hour = {found.best:_}", markup=False)
     screen.print('capacity_source = "learned"', markup=False)
     return 0
+
+
+def _capacity_remedy(found: Capacity) -> str:
+    """What to do where no capacity can be told; empty where one can."""
+    if not found.failure:
+        return ""
+    if found.hours_unknown:
+        return "let requests carry ttft_ms and duration_ms, or widen --since and --until"
+    if found.hours_missed and not found.hours_met:
+        return "give limits that it meets with --ttft-ms and --tpot-ms, or give it more GPUs"
+    return "widen --since and --until, or wait for more hours"

@@ -15,16 +15,14 @@ from exporters.explanation import Question
 
 def run(options: argparse.Namespace) -> int:
     """From a figure down to what it is made of."""
-    found = explanation.explained(
-        published(options),
-        Question(
-            period=_period(options),
-            team=options.team,
-            model=options.model,
-            deployment=options.deployment,
-            pool=options.pool,
-        ),
+    question = Question(
+        period=_period(options),
+        team=options.team,
+        model=options.model,
+        deployment=options.deployment,
+        pool=options.pool,
     )
+    found = explanation.explained(published(options), question)
     if options.json:
         print_json(explanation.shown(found))
     else:

@@ -7,7 +7,7 @@ import argparse
 from rich.markup import escape
 
 from apportion.cli.output import console, print_json
-from apportion.cli.times import instant
+from apportion.cli.times import ascending, instant
 from apportion.config.load import load
 from apportion.domain.clock import SystemClock
 from apportion.pipeline import Pipeline, timed
@@ -16,6 +16,7 @@ from apportion.pipeline import Pipeline, timed
 def run(options: argparse.Namespace) -> int:
     """Meter what is due; hours that cannot be metered are named and make the exit code 1."""
     since, until = instant(options.since, "--since"), instant(options.until, "--until")
+    ascending(since, until)
     clock = SystemClock()
     with Pipeline.open(load(options.config), clock, path=options.ledger) as pipeline:
         started_at, seconds = timed(clock)

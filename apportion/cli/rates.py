@@ -38,11 +38,25 @@ def _list(options: argparse.Namespace) -> int:
         print_json({"prices": [{"reference": price.reference, **dataclasses.asdict(price)} for price in found]})
         return 0
     if not found:
-        near = hardware.nearest(options.gpu) if options.gpu else ()
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; leave out --gpu and --provider to see all"
-        raise UsageError(f"no price is listed for that{hint}")
+        raise UsageError(_nothing(options))
     _show(found)
     return 0
+
+
+def _nothing(options: argparse.Namespace) -> str:
+    """Which of the options names nothing that is listed, and what is; else that they do so together."""
+    known = {
+        "--gpu": (options.gpu, {price.gpu for price in prices.prices()}),
+        "--provider": (options.provider, {price.provider for price in prices.prices()}),
+        "--kind": (options.kind, {price.kind for price in prices.prices()}),
+    }
+    for option, (asked, words) in known.items():
+        if asked is not None and asked.lower() not in {word.lower() for word in words}:
+            near = [word for word in hardware.nearest(asked) if word in words] if option == "--gpu" else []
+            hint = f"did you mean {' or '.join(near)}?" if near else f"listed are {listed(sorted(words), 40)}"
+            return f"no price is listed for {option} {asked!r}; {hint}"
+    given = [f"{option} {asked!r}" for option, (asked, _) in known.items() if asked is not None]
+    return f"no price is listed for {' and '.join(given)} together; leave one out to see what there is"
 
 
 def _asked(price: ListPrice, options: argparse.Namespace) -> bool:
@@ -51,24 +65,26 @@ def _asked(price: ListPrice, options: argparse.Namespace) -> bool:
 
 
 def _show(found: Sequence[ListPrice]) -> None:
-    from rich.table import Table
+    from exporters.columns import Column, show_columns
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column("gpu", no_wrap=True, min_width=max(len(price.gpu) for price in found))
-    table.add_column("catalog =", no_wrap=True, min_width=max(len(price.reference) for price in found))
-    for column in ("USD per GPU-hour", "confidence", "source"):
-        table.add_column(column)
-    for price in found:
-        said = f"{price.source}; {price.note}" if price.note else price.source
-        table.add_row(price.gpu, price.reference, str(price.usd_per_gpu_hour), price.confidence, said)
-    console().print(table)
-    console().print(
-        f"{len(found)} public prices; none is used unless a rate names it, and then `apportion check` says so",
+    notes = [f"{price.source}; {price.note}" if price.note else price.source for price in found]
+    columns = [
+        Column("gpu", [price.gpu for price in found]),
+        Column("catalog =", [price.reference for price in found]),
+        Column("USD/h", [str(price.usd_per_gpu_hour) for price in found], is_number=True),
+        Column("confidence", [price.confidence for price in found]),
+        Column("source", notes, wraps=True),
+    ]
+    screen = console()
+    show_columns("Public prices of a GPU-hour in USD", columns, screen)
+    screen.print(
+        f"\n{len(found)} public prices; none is used unless a rate names it, and then `apportion check` says so",
         markup=False,
     )
 
 
 def _import(options: argparse.Namespace) -> int:
+    since = instant(options.since, "--since")
     try:
         with options.file.open(encoding="utf-8-sig", newline="") as stream:
             offers = cloud_prices.read(stream, options.format)
@@ -80,7 +96,7 @@ def _import(options: argparse.Namespace) -> int:
         raise InputError(f"{options.file} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     except InputError as error:
         raise InputError(f"{options.file}: {error}") from None
-    rows = _rows(_one(_narrowed(offers, options), options), options)
+    rows = _rows(_one(_narrowed(offers, options), options), options, since)
     if options.json:
         print_json({"rates": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
         return 0
@@ -125,8 +141,10 @@ def _one(found: list[Offer], options: argparse.Namespace) -> list[Offer]:
     )
 
 
-def _rows(found: Sequence[Offer], options: argparse.Namespace) -> list[tuple[str, ...]]:
-    starts = [_start(offer, options, alone=len(found) == 1) for offer in found]
+def _rows(found: Sequence[Offer], options: argparse.Namespace, since: datetime | None) -> list[tuple[str, ...]]:
+    if since and len(found) > 1:
+        raise UsageError(f"--since is for one price, and {len(found)} fit, each of a date of its own; leave it out.")
+    starts = [since or _start(offer) for offer in found]
     ends = [*(stamp(start) for start in starts[1:]), ""]
     return [
         (
@@ -153,14 +171,9 @@ def _amount(offer: Offer, options: argparse.Namespace) -> str:
     return f"{whole}.{decimals.rstrip('0') or '0'}"
 
 
-def _start(offer: Offer, options: argparse.Namespace, *, alone: bool) -> datetime:
-    if alone and options.since:
-        return _known(instant(options.since, "--since"))
+def _start(offer: Offer) -> datetime:
     said = offer.effective_from
-    return _known(instant(said if "T" in said else f"{said}T00:00Z", "its date") if said else None)
-
-
-def _known(start: datetime | None) -> datetime:
+    start = instant(said if "T" in said else f"{said}T00:00Z", "its date") if said else None
     if start is None:
         raise UsageError(
             "the file does not date its prices; add --since T, the first hour at this one, such as 2026-10-01T00:00Z"

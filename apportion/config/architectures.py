@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from apportion.config import huggingface
+from apportion.config import huggingface, values
 from apportion.config.tables import Table
 from apportion.domain.architecture import Architecture
 from apportion.domain.number_formats import KV_CACHES, WEIGHTS
@@ -73,18 +73,30 @@ def of(table: Table, model: str, beside: Path) -> ModelArchitecture | None:
     if built is None:
         table.raw("weights")
         return None
-    architecture, stored = built
+    architecture, stored, said = built
+    if stored is None and not table.has("weights"):
+        table.raw("weights")
+        table.wrong(
+            "weights",
+            f"is missing, and the config.json has {said}, of which the format of the weights is not known (known are awq and gptq "
+            f"of 4 bits, fp8, mxfp4); add it, one of {', '.join(WEIGHTS)}",
+        )
+        return None
     return ModelArchitecture(
         model=model, architecture=architecture, weights=table.choice("weights", tuple(WEIGHTS), stored), kv=kv,
         batch=batch, mean_context=mean_context, tensor_parallel=parallel,
     )  # fmt: skip
 
 
-def _built(value: object, beside: Path) -> tuple[Architecture, str | None] | None:
-    """The architecture in a file, and the format its weights are published in. Raises: ValueError in a sentence."""
+def _built(value: object, beside: Path) -> tuple[Architecture, str | None, str] | None:
+    """The architecture in a file, the format its weights are published in, and what it says where that is not known.
+
+    Raises: ValueError in a sentence.
+    """
     document = _document(value, beside)
     try:
-        return huggingface.architecture(document), huggingface.stored_in(document)
+        stored = huggingface.stored_in(document)
+        return huggingface.architecture(document), stored, "" if stored else huggingface.quantised_how(document)
     except ValueError as error:
         msg = f"{value!r} cannot be used: {error}"
         raise ValueError(msg) from None
@@ -95,6 +107,7 @@ def _document(value: object, beside: Path) -> Mapping[str, object]:
     if not isinstance(value, str) or not value.strip():
         msg = 'is no file name; write the path of the config.json published with the model, such as "llama70b.json"'
         raise ValueError(msg)
+    value = values.text(value)
     path = beside / value
     try:
         size = path.stat().st_size
@@ -111,6 +124,7 @@ def _document(value: object, beside: Path) -> Mapping[str, object]:
         msg = f"{value!r} is not JSON ({error}); give the config.json as it was published with the model"
         raise ValueError(msg) from None
     if not isinstance(found, dict) or not found:
-        msg = f"{value!r} holds no JSON object; give the config.json as it was published with the model"
+        what = "is an empty JSON object, which describes no model" if found == {} else "holds no JSON object"
+        msg = f"{value!r} {what}; give the config.json as it was published with the model"
         raise ValueError(msg)
     return found

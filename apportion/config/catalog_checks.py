@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import pairwise
 
 from apportion.catalog import hardware
 from apportion.config.energy_reading import WATTS_MAX
@@ -42,13 +42,14 @@ def _priced_once(fleet: Fleet, problems: Problems) -> None:
         *((row.where, row.item.pool, row.item.effective) for row in fleet.rates if row.item.component == "energy"),
         *((row.where, row.item.pool, row.item.effective) for row in fleet.energy_rates),
     ]
-    told = set()
-    for (earlier, pool, one), (where, other_pool, other) in combinations(rows, 2):
-        if pool == other_pool and one.overlaps(other) and where not in told:
-            told.add(where)
+    ordered = sorted(enumerate(rows), key=lambda row: (row[1][1], row[1][2], row[0]))
+    for (place, (earlier, pool, one)), (after, (where, other_pool, other)) in pairwise(ordered):
+        if pool == other_pool and one.overlaps(other):
+            first, last = ((earlier, one), (where, other)) if place < after else ((where, other), (earlier, one))
             problems.error(
-                where,
-                f"energy rate of pool {pool!r} is in force {span(other)}, and overlaps {earlier}, in force {span(one)}; {SEVERAL}",
+                last[0],
+                f"energy rate of pool {pool!r} is in force {span(last[1])}, and overlaps {first[0]}, in force {span(first[1])}; "
+                f"{SEVERAL}",
             )
 
 

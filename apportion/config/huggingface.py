@@ -13,6 +13,7 @@ from typing import Final
 
 from apportion.config import huggingface_layers as shapes
 from apportion.config.huggingface_keys import LAYERS_MAX, Keys
+from apportion.config.values import shown
 from apportion.domain.architecture import Architecture, Layers
 
 
@@ -100,10 +101,18 @@ def stored_in(document: Mapping[str, object]) -> str | None:
     quantised = document.get("quantization_config") or _decoder(document).get("quantization_config")
     if isinstance(quantised, dict):
         method, bits = quantised.get("quant_method"), quantised.get("bits")
-        if method in {"awq", "gptq"}:
-            return {4: "int4"}.get(bits) if isinstance(bits, int) else None
-        return method if method in {"fp8", "mxfp4"} else None
-    return "fp16" if "float16" in {document.get("torch_dtype"), document.get("dtype")} else "bf16"
+        if method in ("awq", "gptq"):
+            return "int4" if bits == 4 and isinstance(bits, int) else None  # noqa: PLR2004 - what the name says
+        return next((known for known in ("fp8", "mxfp4") if method == known), None)
+    return "fp16" if "float16" in (document.get("torch_dtype"), document.get("dtype")) else "bf16"
+
+
+def quantised_how(document: Mapping[str, object]) -> str:
+    """What a file says of the format of its weights where `stored_in` cannot tell, as a part of a sentence."""
+    quantised = document.get("quantization_config") or _decoder(document).get("quantization_config")
+    said = quantised if isinstance(quantised, dict) else {}
+    told = [f"{key} {shown(said[key])}" for key in ("quant_method", "bits") if key in said]
+    return f"quantization_config with {' and '.join(told) or 'no quant_method'}"
 
 
 def _decoder(document: Mapping[str, object]) -> Mapping[str, object]:

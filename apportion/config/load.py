@@ -15,6 +15,7 @@ from apportion.config import (
     costs_checks,
     costs_reading,
     directory_reading,
+    discounts_checks,
     downtime_reading,
     fleet_checks,
     fleet_reading,
@@ -23,6 +24,7 @@ from apportion.config import (
     phases_checks,
     placement_checks,
     policy_reading,
+    prices_checks,
     prices_reading,
     services_reading,
     source_checks,
@@ -31,10 +33,12 @@ from apportion.config import (
 from apportion.config.costs_reading import PlacedCosts
 from apportion.config.downtime import Downtime
 from apportion.config.fleet_reading import Fleet
+from apportion.config.limits import ERRORS_MAX, bounded
 from apportion.config.model import Config
 from apportion.config.models import Model
 from apportion.config.policy import Policy
 from apportion.config.services import LedgerConfig
+from apportion.config.sources import Source
 from apportion.config.tables import Placed, Problems, Table
 from apportion.domain.errors import ConfigError
 
@@ -55,17 +59,17 @@ def load(path: Path) -> Config:
     ledger = services_reading.ledger(root.table("ledger"), beside)
     directory = directory_reading.read(root.table("directory"), beside)
     sources = sources_reading.read(root, beside)
-    http = services_reading.http(root.table("http"))
-    prometheus = services_reading.prometheus(root.table("prometheus"))
+    http, prometheus = services_reading.http(root.table("http")), services_reading.prometheus(root.table("prometheus"))
     schedule = services_reading.schedule(root.table("schedule"), beside)
     budgets = services_reading.budgets(root.table("budgets"))
-    prices = prices_reading.read(root.table("prices"), beside, ledger.billing_currency)
+    prices, own = prices_reading.read(root.table("prices"), beside, ledger.billing_currency)
+    prices_checks.check(prices, own, costs.fx, fleet, ledger, problems, root.place("prices"))
     root.sound()
     _check_fleet(root, fleet, costs, policy, ledger)
-    _check_service(root, fleet, policy, models, downtime)
+    _check_service(root, fleet, policy, models, downtime, sources)
     source_checks.check(sources, http, problems, root.place("http"))
     if problems.errors:
-        raise ConfigError(problems.errors)
+        raise ConfigError(bounded(problems.errors, ERRORS_MAX))
     return Config(
         path=path,
         ledger=ledger,
@@ -96,15 +100,21 @@ def _check_fleet(root: Table, fleet: Fleet, costs: PlacedCosts, policy: Policy, 
     fleet_checks.check(fleet, policy, problems, root.place("policy.idle"))
     costs_checks.check(fleet, costs, ledger.billing_currency, problems)
     beginning_checks.check(fleet, costs, ledger.metered_from, problems)
+    discounts_checks.check(fleet, costs, problems)
     catalog_checks.check(fleet, problems)
 
 
 def _check_service(
-    root: Table, fleet: Fleet, policy: Policy, models: Sequence[Placed[Model]], downtime: Sequence[Placed[Downtime]]
+    root: Table,
+    fleet: Fleet,
+    policy: Policy,
+    models: Sequence[Placed[Model]],
+    downtime: Sequence[Placed[Downtime]],
+    sources: Sequence[Placed[Source]],
 ) -> None:
     problems = root.problems
     placement_checks.check(fleet, policy, problems)
-    phases_checks.check(fleet, policy, problems)
+    phases_checks.check(fleet, policy, models, sources, problems)
     models_checks.check(models, fleet, policy, problems, root.place("policy"))
     capacity_checks.check(fleet, models, downtime, policy, problems)
     downtime_reading.check(downtime, fleet, problems)

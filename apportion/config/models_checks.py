@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from typing import Final
 
 from apportion.config.fleet_reading import Fleet
-from apportion.config.globs import share_a_text
+from apportion.config.globs import pairs, share_a_text
 from apportion.config.models import Model
 from apportion.config.policy import Policy
 from apportion.config.tables import Placed, Problems
@@ -45,25 +44,37 @@ def _architectures_serve(models: Sequence[Placed[Model]], fleet: Fleet, problems
 
 
 def _adapters_apart(models: Sequence[Placed[Model]], fleet: Fleet, problems: Problems) -> None:
-    for one, other in combinations(models, 2):
-        for left in one.item.adapters:
-            both = [right for right in other.item.adapters if share_a_text(left, right)]
-            if both and one.item.id != other.item.id:
-                problems.error(
-                    f"{other.where}.adapters",
-                    f"an adapter may fit {both[0]!r}, and {left!r} of {one.item.id!r} at {one.where}; "
-                    "make the patterns tell the two models' adapters apart",
-                )
-                break
+    told = set()
+    globs = [(row, glob) for row in models for glob in row.item.adapters]
+    for left, right in pairs([glob for _, glob in globs]):
+        (one, glob), (other, both) = globs[left], globs[right]
+        if other.where not in told and one.item.id != other.item.id and share_a_text(glob, both):
+            told.add(other.where)
+            problems.error(
+                f"{other.where}.adapters",
+                f"an adapter may fit {both!r}, and {glob!r} of {one.item.id!r} at {one.where}; "
+                "make the patterns tell the two models' adapters apart",
+            )
+    _adapters_beside_models(globs, fleet, problems)
+
+
+def _adapters_beside_models(globs: Sequence[tuple[Placed[Model], str]], fleet: Fleet, problems: Problems) -> None:
+    """What is served as a model of its own is no adapter."""
     served = {model: row.where for row in fleet.deployments for model in row.item.models}
-    for row in models:
-        for model, where in served.items():
-            if model != row.item.id and any(share_a_text(glob, model) for glob in row.item.adapters):
-                problems.warning(
-                    f"{row.where}.adapters",
-                    f"fit {model!r}, which {where} serves as a model of its own, so it is served wherever "
-                    f"{row.item.id!r} is too; make the patterns narrower",
-                )
+    names = [*(glob for _, glob in globs), *served]
+    fitting = {
+        (globs[left][0].where, names[right]): globs[left][0]
+        for left, right in pairs(names)
+        if left < len(globs) <= right
+        and names[right] != globs[left][0].item.id
+        and share_a_text(names[left], names[right])
+    }
+    for (where, model), row in fitting.items():
+        problems.warning(
+            f"{where}.adapters",
+            f"fit {model!r}, which {served[model]} serves as a model of its own, so it is served wherever "
+            f"{row.item.id!r} is too; make the patterns narrower",
+        )
 
 
 def _weights_fit(models: Sequence[Placed[Model]], policy: Policy, problems: Problems, place: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from apportion.config import values
@@ -57,7 +58,9 @@ def quantile(value: object) -> int:
 
 
 def _per_1000_s(value: object) -> int:
-    rate = values.exact(value, 3)
+    number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    below = number and Decimal(str(value)).is_finite() and Decimal(str(value)) < 1
+    rate = Decimal(str(value)) if below else values.exact(value, 3)
     if not 1 <= rate <= PER_SECOND_MAX:
         msg = f"is {rate}; write tokens per second and GPU, from 1 to {PER_SECOND_MAX}"
         raise ValueError(msg)

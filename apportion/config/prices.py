@@ -10,6 +10,10 @@ from typing import Final
 from apportion.domain.period import Period
 
 CATALOGS: Final = ("genai-prices",)
+CATALOG_CURRENCY: Final = "USD"
+"""Of all its prices."""
+SELF: Final = "self"
+"""Provider of what our own deployments serve."""
 ANY_TIER: Final = "*"
 DAY_US: Final = 86_400_000_000
 """Microseconds of a UTC day."""

@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
-from itertools import combinations
 from pathlib import Path
 from typing import Final
 
@@ -34,8 +33,8 @@ HOUR_US: Final = DAY_US // 24
 _DAILY: Final = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)", re.ASCII)
 
 
-def read(table: Table, beside: Path, currency: str) -> Prices:
-    """The prices of a config, with the rows of its files behind its own.
+def read(table: Table, beside: Path, currency: str) -> tuple[Prices, list[Placed[Price]]]:
+    """The prices of a config, with the rows of its files behind its own; and these rows with their places.
 
     Args:
         table: `[prices]`.
@@ -52,12 +51,13 @@ def read(table: Table, beside: Path, currency: str) -> Prices:
     litellm = beside / table.text("litellm") if table.has("litellm") else None
     if litellm and not litellm.is_file():
         table.wrong("litellm", f"{litellm} does not exist; put LiteLLM's model_prices_and_context_window.json there")
-    return Prices(
+    read_prices = Prices(
         catalog=table.choice("catalog", prices.CATALOGS) if table.has("catalog") else None,
         litellm=litellm,
         files=files,
         rows=tuple(row.item for row in rows),
     )
+    return read_prices, rows
 
 
 def _price(table: Table, source: str, currency: str) -> Price:
@@ -76,7 +76,7 @@ def _price(table: Table, source: str, currency: str) -> Price:
     if not any(table.has(key) for key in KEYS.values()):
         table.wrong("", f"has no price; add at least one of {', '.join(KEYS.values())}, per million tokens")
     return Price(
-        provider=table.text("provider"),
+        provider=table.require("provider", _provider, ""),
         model=table.text("model"),
         tier=_tier(table),
         above_input_tokens=table.integer("above_input_tokens", 0, TOKENS_MAX, 0),
@@ -87,6 +87,17 @@ def _price(table: Table, source: str, currency: str) -> Price:
         source=source,
         effective=table.period(start_optional=True),
     )
+
+
+def _provider(value: object) -> str:
+    provider = values.text(value)
+    if provider.lower() == prices.SELF:
+        msg = (
+            f"is {provider!r}, which is what our own deployments serve, and that costs what their GPUs do; remove the row, or name "
+            "the provider as its events do"
+        )
+        raise ValueError(msg)
+    return provider
 
 
 def _tier(table: Table) -> str:
@@ -109,7 +120,7 @@ def _daily(value: object) -> tuple[int, int]:
     times = [int(part) for part in found.groups()] if found else [24, 0, 24, 0]
     start, end = (hour * HOUR_US + minute * HOUR_US // 60 for hour, minute in (times[:2], times[2:]))
     if max(times[1], times[3]) > 59 or start >= DAY_US or end > DAY_US or start == end:  # noqa: PLR2004
-        msg = f'is {value!r}; write a part of the UTC day as "16:30-00:30"'
+        msg = f'is {values.shown(value)}; write a part of the UTC day as "16:30-00:30"'
         raise ValueError(msg)
     return start, end
 
@@ -120,16 +131,19 @@ def _one_at_a_time(rows: Sequence[Placed[Price]], problems: Problems) -> None:
         price = row.item
         alike[price.provider, price.model, price.tier, price.above_input_tokens, price.daily == ALL_DAY].append(row)
     for group in alike.values():
-        for first, second in combinations(group, 2):
-            if first.item.effective.overlaps(second.item.effective) and _share_a_time(
-                first.item.daily, second.item.daily
-            ):
+        for place, second in enumerate(group):
+            first = next((row for row in group[:place] if _at_once(row.item, second.item)), None)
+            if first:
                 problems.error(
                     second.where,
                     f"prices {second.item.provider} {second.item.model} twice: {first.where} does so "
                     f"{values.span(first.item.effective)}, this {values.span(second.item.effective)}; "
                     "remove one, or set effective_to on the earlier",
                 )
+
+
+def _at_once(left: Price, right: Price) -> bool:
+    return left.effective.overlaps(right.effective) and _share_a_time(left.daily, right.daily)
 
 
 def _share_a_time(left: tuple[int, int], right: tuple[int, int]) -> bool:

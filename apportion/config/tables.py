@@ -15,6 +15,10 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 Option = TypeVar("Option", bound=str)
 
+CHOICES_MAX: Final = 20
+SENTENCE_MAX: Final = 1500
+"""Characters: names may be long, and what to do stands at the end."""
+
 _EVER: Final = Period(values.BEGINNING, FOREVER)
 
 
@@ -40,11 +44,11 @@ class Problems:
 
     def error(self, where: str, sentence: str) -> None:
         """Something that stops the load."""
-        self.errors.append(f"{where}: {sentence}")
+        self.errors.append(_cut(f"{where}: {sentence}"))
 
     def warning(self, where: str, sentence: str) -> None:
         """Something that works, but hardly as meant."""
-        self.warnings.append(f"{where}: {sentence}")
+        self.warnings.append(_cut(f"{where}: {sentence}"))
 
 
 class Table:
@@ -132,7 +136,7 @@ class Table:
             for option in options:
                 if found == option:
                     return option
-            msg = f"is {found!r}; write one of {listed(options)}"
+            msg = f"is {values.shown(found)}; write one of {listed(options, CHOICES_MAX)}"
             raise ValueError(msg)
 
         return self.require(key, convert, options[0]) if default is None else self.read(key, convert, default)
@@ -167,7 +171,8 @@ class Table:
         """A table under a key; empty where there is none."""
         found = self.raw(key)
         if found is not None and not isinstance(found, dict):
-            self.wrong(key, f"is {values.kind(found)}; write a table, [{key}] or {{ key = value }}")
+            written = f"[{key}]" if self.where.endswith(":") else f"{key} = {{ KEY = VALUE }}"
+            self.wrong(key, f"is {values.kind(found)}; write a table, {written}")
             found = None
         return self.child(found or {}, key)
 
@@ -200,6 +205,11 @@ class Table:
         self._asked.extend(self._content)
         sound = [child.sound() for child in self._children]
         return not self._broken and all(sound)
+
+
+def _cut(sentence: str) -> str:
+    half = SENTENCE_MAX // 2
+    return sentence if len(sentence) <= SENTENCE_MAX else f"{sentence[:half]} … {sentence[-half:]}"
 
 
 def each(root: Table, key: str, parse: Callable[[Table], Item]) -> list[Placed[Item]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from collections import Counter
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Final
@@ -21,6 +22,8 @@ DIGITS_MAX: Final = 15
 """Before the point: beyond it no figure of a fleet is meant, and exact arithmetic stays inside 128 bits."""
 TEXT_MAX: Final = 1000
 """Characters of one name, pattern or template."""
+SHOWN_MAX: Final = 80
+"""Characters of a wrong value that a message repeats."""
 
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -59,7 +62,7 @@ def names(value: object) -> tuple[str, ...]:
         msg = f'is {kind(value)}; write a list, such as ["a", "b"]'
         raise ValueError(msg)
     read = tuple(name(part) for part in value)
-    twice = sorted({part for part in read if read.count(part) > 1})
+    twice = sorted(part for part, times in Counter(read).items() if times > 1)
     if twice:
         msg = f"names {', '.join(twice)} twice; write each once"
         raise ValueError(msg)
@@ -72,7 +75,7 @@ def texts(value: object, example: str) -> tuple[str, ...]:
         msg = f"is {'empty' if value == [] else kind(value)}; write a list, such as {example}"
         raise ValueError(msg)
     read = tuple(text(part) for part in value)
-    twice = sorted({part for part in read if read.count(part) > 1})
+    twice = sorted(part for part, times in Counter(read).items() if times > 1)
     if twice:
         msg = f"names {', '.join(twice)} twice; write each once"
         raise ValueError(msg)
@@ -96,7 +99,7 @@ def exact(value: object, decimals: int) -> Decimal:
         msg = f'is {kind(value)}; write a number, such as "2.49"'
         raise ValueError(msg)
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        msg = f'is {value!r}; write digits and a point, such as "2.49"'
+        msg = f'is {shown(value)}; write digits and a point, such as "2.49"'
         raise ValueError(msg)
     number = Decimal(value)
     if not number.is_finite() or number < 0:
@@ -124,7 +127,7 @@ def amount(value: object) -> int:
 def currency(value: object) -> str:
     """A currency code of ISO 4217."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Z]{3}", value):
-        msg = f'is {value!r}; write an ISO 4217 code in capitals, such as "USD"'
+        msg = f'is {shown(value)}; write an ISO 4217 code in capitals, such as "USD"'
         raise ValueError(msg)
     return value
 
@@ -133,7 +136,7 @@ def instant(value: object) -> datetime:
     """A time with a zone, as TOML or RFC 3339 writes it, in UTC."""
     if isinstance(value, str):
         if not _RFC3339.fullmatch(value):
-            msg = f"is {value!r}, which is not a time with a zone; write it as {_EXAMPLE}"
+            msg = f"is {shown(value)}, which is not a time with a zone; write it as {_EXAMPLE}"
             raise ValueError(msg)
         try:
             value = datetime.fromisoformat(value.upper())
@@ -174,6 +177,14 @@ def kind(value: object) -> str:
         (dict, "a table"),
     ]
     return next((words for types, words in names if isinstance(value, types)), type(value).__name__)
+
+
+def shown(value: object) -> str:
+    """A value that is wrong, as people wrote it where that is short, else what it is."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= SHOWN_MAX else f"{value[: SHOWN_MAX - 1]}…")
+    plain = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    return str(value) if plain and len(str(value)) <= SHOWN_MAX else kind(value)
 
 
 def stamp(moment: datetime) -> str:

@@ -37,7 +37,15 @@ class UsageError(ApportionError):
 
 
 class LedgerError(ApportionError):
-    """The ledger cannot be opened or written."""
+    """The ledger cannot be opened or written.
+
+    Attributes:
+        holder: the process that has it open, in words; empty where that is not the trouble.
+    """
+
+    def __init__(self, sentence: str, holder: str = "") -> None:
+        self.holder = holder
+        super().__init__(sentence)
 
 
 class LedgerBroken(LedgerError):

@@ -8,8 +8,10 @@ from typing import Final
 
 from apportion.domain.errors import LedgerBroken, LedgerError
 
+HELD: Final = r"Could not set lock|Conflicting lock|already open"
+
 MEANINGS: Final = {
-    r"Could not set lock|Conflicting lock|already open": """
+    HELD: """
         {holder} has this ledger open; send the work to it, or stop it and run this again.
         `apportion report` and `apportion status` read the published results meanwhile.""",
     r"version number|newer version|storage version|Serialization Error": """
@@ -47,6 +49,6 @@ def translated(error: Exception, path: Path | None = None) -> LedgerError:
     holder = f"process {held.group(1)}" if held else "another process"
     for pattern, meaning in MEANINGS.items():
         if re.search(pattern, said):
-            sentence = " ".join(meaning.split())
-            return LedgerError(where + sentence.format(holder=holder, said=said.strip().splitlines()[0][:200]))
+            sentence = " ".join(meaning.split()).format(holder=holder, said=said.strip().splitlines()[0][:200])
+            return LedgerError(where + sentence, holder if pattern == HELD else "")
     return LedgerError(f"{where}{type(error).__name__}: {said}")

@@ -15,7 +15,7 @@ from importlib import metadata
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from apportion.config.prices import DAY_US
+from apportion.config.prices import CATALOG_CURRENCY, DAY_US
 from apportion.config.values import BEGINNING
 from apportion.domain.errors import ConfigError
 from apportion.domain.period import FOREVER, MICROSECOND, Period
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, TieredPrices
 
 NAME: Final = "genai-prices"
-CURRENCY: Final = "USD"
+CURRENCY: Final = CATALOG_CURRENCY
 PICO_PER_MILLION: Final = 1_000_000
 KEYS: Final = {
     "uncached_input": "input_mtok",

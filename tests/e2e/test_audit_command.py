@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from apportion.cli import main
@@ -92,6 +94,21 @@ def test_mistakes_get_a_clear_answer(
 
     assert code == 2
     assert answer in err
+
+
+def test_a_day_without_durations_is_told(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """There is work, and nothing to compare it with: exit code 1, with what events have to say."""
+    silent = tmp_path / "silent"
+    shutil.copytree(folder, silent)
+    with duckdb.connect(silent / "apportion.duckdb") as ledger:
+        ledger.execute("UPDATE raw.usage_event SET duration_us = NULL")
+    code, out, _ = asked(silent, capsys, *ASK, "--pool", "simulated", "--json")
+    shown, text, _ = asked(silent, capsys, *ASK, "--pool", "simulated")
+
+    found = json.loads(out)
+    assert (code, shown, found["requests"], found["compared_cost"]) == (1, 1, 0, "0.000000000")
+    assert found["failure"].startswith("no request of the day tells how long it took")
+    assert "nothing to compare: no request of the day tells how long it took" in text
 
 
 def test_a_caller_that_was_never_attributed_is_unmapped(ledger) -> None:

@@ -174,6 +174,22 @@ def test_what_cannot_be_asked_is_refused(apportion: Any, arguments: tuple[str, .
     assert (code, said in printed) == (2, True), printed
 
 
+def test_too_little_says_what_to_do(apportion: Any) -> None:
+    """Ten hours are too few, and a time without usage tells nothing at all."""
+    ten = json.loads(apportion("--deployment", "d", "--dry-run", "--until", "2026-10-15T10:00Z", "--json")[1])
+    none = json.loads(
+        apportion(
+            "--deployment", "d", "--dry-run", "--since", "2026-11-15T00:00Z", "--until", "2026-11-16T00:00Z", "--json"
+        )[1]
+    )
+    text = apportion("--deployment", "d", "--dry-run", "--until", "2026-10-15T10:00Z")[1]
+
+    assert (ten["r2"], ten["condition"], ten["unknown"]) == (None, None, {})
+    assert ten["remedy"].startswith("widen --since and --until, or wait for more hours")
+    assert none["failure"] == "no hour of the time has usage of the deployment"
+    assert "; widen --since and --until" in text
+
+
 def test_a_capacity_needs_a_service_level(apportion: Any, tmp_path: Path) -> None:
     """None in the config and none given is a question without an answer."""
     bare = {

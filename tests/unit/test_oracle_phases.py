@@ -83,7 +83,7 @@ def test_every_rung_says_what_the_pencil_does() -> None:
         "regression/1": Shares(2_000_000, 500_000 + 3_000_000),
         "roofline/1": Shares(2_000_000, 500_000),
         "throughput/1": Shares(1500 * 10**9, 120 * 5 * 10**9),
-        "weights/1": Shares(1050 * 10**21, 720 * 10**21),
+        "weights/1": Shares(1050 * 10**25, 720 * 10**25),
         "blended/1": Shares(1500, 120),
     }
 

@@ -157,7 +157,7 @@ def test_the_newest_policy_is_in_force(ledger, clock) -> None:
     assert session.rows("SELECT DISTINCT policy_version FROM metering.metered_hour") == [(2,)]
     assert session.rows(
         "SELECT DISTINCT cause FROM metering.charge_hourly WHERE cost_kind = 'workload' ORDER BY ALL"
-    ) == [("",), ("busy_no_tokens",)]
+    ) == [("",), ("zero_weight",)]
 
 
 def test_without_a_policy_nothing_is_metered(ledger, clock) -> None:

@@ -12,7 +12,6 @@ import pytest
 from apportion.cli import main
 from apportion.ledger.connection import Ledger, read_only
 from exporters import causes
-from exporters.columns import Column, folded
 
 HOUR = "2026-10-03T14:00Z"
 
@@ -114,20 +113,6 @@ def test_no_line_of_the_demo_lacks_a_cause_that_is_known(demo: Path) -> None:
 
     assert len(found) >= 5
     assert {cause for (cause,) in found} <= set(causes.CAUSES)
-
-
-def test_a_narrow_terminal_folds_texts_and_keeps_numbers() -> None:
-    """Texts are joined and wrapped beside the numbers; no line begins with the dot, and a table that fits is left alone."""
-    columns = [
-        Column("pool", ["h100-production"], "total"), Column("cause", ["below-capacity"]), Column("model", ["llama"]),
-        Column("cost", ["1,000.000000000"], "1,000.000000000", is_number=True),
-    ]  # fmt: skip
-
-    assert folded(columns, 80) == columns
-    first, cost = folded(columns, 44)
-    assert first.cells == ["h100-production ·", "  below-capacity · llama"]
-    assert (first.heading, first.total) == ("pool · cause · model", "total")
-    assert (cost.cells, cost.total) == (["1,000.000000000", ""], "1,000.000000000")
 
 
 def copied(demo: Path, folder: Path) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from apportion.config.phases import ServiceLevel, Throughput
@@ -72,6 +74,16 @@ def test_what_it_says_is_read_exactly(loaded: Loaded) -> None:
             "throughput.cached",
             "unknown key 'cached'; did you mean",
         ),
+        (
+            "throughput = { prefill = -1, decode = 1 }",
+            "throughput.prefill",
+            "is -1; write tokens per second and GPU, from 1 to",
+        ),
+        (
+            "throughput = { prefill = 0, decode = 1 }",
+            "throughput.prefill",
+            "is 0; write tokens per second and GPU, from 1 to",
+        ),
         ("throughput = 5", "throughput", "is an integer; write a table"),
         ('capacity_source = "guessed"', "capacity_source", "write one of declared, load_tested, learned"),
         ("service_level = { tpot_ms = 1 }", "service_level.ttft_ms", "is missing"),
@@ -110,3 +122,37 @@ def test_what_cannot_be_used_is_warned_about(loaded: Loaded, text: str, said: st
     (warning,) = loaded(FLEET + text).warnings
 
     assert said in warning
+
+
+SCRAPED = '[[sources]]\nname = "s"\ncollector = "prometheus"\ntargets = ["http://h:9/metrics"]\nfamilies = ["{0}"]\n'
+LLAMA = """{"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128,
+"vocab_size": 100}"""
+DESCRIBED = '[[models]]\nid = "m"\nconfig = "m.json"\n'
+ROOFLINE = '[policy]\nphase_split = "roofline"\n'
+MEASURED = '[policy]\nphase_split = "measured"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (ROOFLINE, "deployments[0].phase_split: no [[models]] row has the config of 'm', and phase_split is \"roofline\", so hours of 'd'"),
+        (ROOFLINE + DESCRIBED, "deployments[0].phase_split: the hardware catalog has no 'WAT', and"),
+        (MEASURED, 'deployments[0].phase_split: none of the [[sources]] collects from engines, and phase_split is "measured"'),
+        (MEASURED + SCRAPED.format("dcgm"), "deployments[0].phase_split: none of the [[sources]] collects from engines"),
+    ],
+)  # fmt: skip
+def test_a_forced_method_without_its_data_is_warned_about(loaded: Loaded, tmp_path: Path, text: str, said: str) -> None:
+    """Its hours fall to weights, which nobody would see before the bill."""
+    (tmp_path / "m.json").write_text(LLAMA)
+    strange = FLEET.replace('gpu = "L4"', 'gpu = "WAT"') if "WAT" in said else FLEET
+    found = [warning for warning in loaded(strange + text).warnings if "hardware catalog, so" not in warning]
+    assert len(found) == 1
+    assert said in found[0]
+    assert "are split by weights; " in found[0]
+
+
+@pytest.mark.parametrize("text", [ROOFLINE + DESCRIBED, MEASURED + SCRAPED.format("sglang")])
+def test_a_forced_method_with_its_data_is_not(loaded: Loaded, tmp_path: Path, text: str) -> None:
+    """Nothing is said of what may work."""
+    (tmp_path / "m.json").write_text(LLAMA)
+    assert loaded(FLEET + text).warnings == ()

@@ -158,3 +158,54 @@ def test_one_price_at_a_time(problems: Problems, loaded: Loaded) -> None:
         row('input = "5", daily = "22:00-02:00"'), row('input = "6", daily = "02:00-03:00"'),
     )  # fmt: skip
     assert len(loaded(fine).prices.rows) == 6
+
+
+def test_a_price_of_our_own_deployments_is_refused(problems: Problems) -> None:
+    """Nothing would ever be priced by it: what they serve costs what their GPUs do."""
+    (problem,) = problems(overrides(row().replace("openai", "self")))
+    assert problem.startswith("apportion.toml:prices.overrides[0].provider: is 'self', which is what our own")
+
+
+EURO = 'currency = "EUR", input = "1"'
+FX = '[[fx]]\ncurrency = "EUR"\nrate = "1.1"\neffective_from = 2026-02-01T00:00:00Z\n'
+UNTIL_MAY = FX + "effective_to = 2026-05-01T00:00:00Z\n"
+METERED = """
+[ledger]
+path = "ledger.duckdb"
+billing_currency = "USD"
+metered_from = 2026-01-01T00:00:00Z
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "there is no exchange rate of EUR at all, so usage by them has no cost then (no_fx); add a [[fx]] row"),
+        (FX, "there is no exchange rate of EUR from 2026-01-01T00:00:00Z to 2026-02-01T00:00:00Z, so usage"),
+        (
+            UNTIL_MAY,
+            "of EUR from 2026-01-01T00:00:00Z to 2026-02-01T00:00:00Z, from 2026-05-01T00:00:00Z on, so usage",
+        ),
+    ],
+)
+def test_a_price_in_another_currency_asks_for_its_rate(text: str, said: str, loaded: Loaded) -> None:
+    """Once for each currency, with the times that lack one; a rate of all the time settles it."""
+    (warning,) = loaded(text + overrides(row(EURO), row(EURO).replace('"m"', '"n"')), ledger=METERED).warnings
+    assert warning.startswith("apportion.toml:prices.overrides[0].currency: has prices in EUR, and ")
+    assert said in warning
+
+
+def test_a_price_needs_its_rate_only_while_it_is_in_force(loaded: Loaded) -> None:
+    """Of the time before the first thing that is known, nothing is said either."""
+    dated = ", effective_from = 2026-03-01T00:00:00Z, effective_to = 2026-04-01T00:00:00Z"
+    assert loaded(UNTIL_MAY + overrides(row(EURO + dated)), ledger=METERED).warnings == ()
+    assert loaded(FX + overrides(row(EURO))).warnings == ()
+    assert loaded(overrides(row('currency = "USD", input = "1"'))).warnings == ()
+
+
+def test_a_catalog_in_dollars_asks_for_a_rate_in_a_ledger_of_euros(loaded: Loaded) -> None:
+    """All its prices are in dollars."""
+    euros = METERED.replace('"USD"', '"EUR"')
+    (warning,) = loaded('[prices]\ncatalog = "genai-prices"\n', ledger=euros).warnings
+    assert warning.startswith("apportion.toml:prices.catalog: has prices in USD, and there is no exchange rate of USD")
+    assert loaded('[prices]\ncatalog = "genai-prices"\n', ledger=METERED).warnings == ()
