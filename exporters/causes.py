@@ -32,6 +32,12 @@ class Cause:
 _DEPLOYMENT: Final = "who owns the deployment"
 _RUNNING: Final = "who runs the deployment"
 _CONFIG: Final = "who keeps the config"
+_PREFILL: Final = Cause(
+    means="several deployments read the model's prompts, and none can be said to be this one's",
+    owner="who runs them",
+    next_step="one of role prefill for each model, names in requests, or telemetry",
+)
+"""Idle where nothing shows work, nobody's work where telemetry does."""
 
 IDLE: Final = {
     "unscheduled": Cause(
@@ -45,9 +51,9 @@ IDLE: Final = {
         next_step="commit less, or move work there",
     ),
     "unused_asset": Cause(
-        means="owned GPUs that no pool in force held",
-        owner="who owns the hardware",
-        next_step="put it into a pool, or end its [[assets]] row when it is sold",
+        means="owned GPUs that their pool does not have",
+        owner="who owns them",
+        next_step="put them to work, or end the asset",
     ),
     "loading": Cause(
         means="declared: weights being loaded, cold starts",
@@ -65,7 +71,7 @@ IDLE: Final = {
         next_step="repair or replace it, and claim what its contract owes",
     ),
     "no_requests": Cause(
-        means="nothing asked: engines were empty, or no token was logged",
+        means="nothing asked: engines were empty, or no token that weighs anything was logged",
         owner=_DEPLOYMENT,
         next_step="scale to zero, share it, or bring work",
     ),
@@ -80,10 +86,11 @@ IDLE: Final = {
         next_step="fewer replicas, or more work on them",
     ),
     "inactive": Cause(
-        means="GPUs did nothing, and no engine tells why",
+        means="GPUs did nothing, and engines tell too little of why",
         owner=_DEPLOYMENT,
         next_step="let its engines be scraped",
     ),
+    "unplaced_prefill": _PREFILL,
 }
 """Causes of idle."""
 
@@ -127,6 +134,7 @@ UNATTRIBUTED: Final = {
         owner=_CONFIG,
         next_step="give their kind, model or tier a weight above 0 in [policy.weights], [[models]] or [policy] tiers",
     ),
+    "unplaced_prefill": _PREFILL,
     "unlogged": Cause(
         means="engines counted these tokens, and no log explains them",
         owner=_RUNNING,
