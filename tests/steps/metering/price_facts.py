@@ -82,9 +82,7 @@ def _price(e: Event, kind: str, prices: Sequence[Price], fx: Sequence[Fx]) -> tu
     nothing = Fraction(0)
     prompt = sum(count for other, count in e.tokens if other in PREFILL)
     known = [
-        row
-        for row in prices
-        if (row.provider, row.model) == (e.provider, e.model) and row.start <= e.at < row.end
+        row for row in prices if (row.provider, row.model) == (e.provider, e.model) and row.start <= e.at < row.end
     ]
     speaking = [
         (price.rank, price.tier == "*", -price.above, price.daily == (0, DAY), number, price)
