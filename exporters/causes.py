@@ -110,6 +110,11 @@ UNPRICED: Final = {
         owner=_CONFIG,
         next_step='write a [[prices.overrides]] row with its tier, or with tier = "*" where the tier does not matter',
     ),
+    "no_condition": Cause(
+        means="prices of this model and tier are in force, but none for a prompt of this length at this time of day",
+        owner=_CONFIG,
+        next_step="write a [[prices.overrides]] row for what is left: one without `daily` and `above_input_tokens` prices the rest",
+    ),
     "no_kind": Cause(
         means="the price in force has none for this kind of token",
         owner=_CONFIG,

@@ -143,6 +143,17 @@ WHERE deployment_no IN (SELECT unnest($deployments::INTEGER[])) AND workload_nan
     AND charge_period_start >= $start::TIMESTAMP AND charge_period_start < $end::TIMESTAMP
 """
 
+_DECODED_BY: Final = """
+SELECT DISTINCT key.deployment_id
+FROM metering.prefill_place_hourly AS place
+JOIN metering.consumption_hourly AS usage USING (charge_period_start, deployment_no, model_no)
+JOIN book.deployment_key AS key USING (deployment_no)
+WHERE place.charge_period_start >= $start::TIMESTAMP AND place.charge_period_start < $end::TIMESTAMP
+    AND place.prefill_deployment_no IN (SELECT unnest($deployments::INTEGER[]))
+    AND place.deployment_no NOT IN (SELECT unnest($deployments::INTEGER[]))
+ORDER BY ALL
+"""
+
 _FIGURES: Final = f"""
 SELECT
     (SELECT COUNT(DISTINCT event_row) FROM ran),
@@ -167,6 +178,7 @@ class Compared:
         busy_us: microseconds in which any ran.
         hours: deployment-hours of the day in which both divisions can be told.
         left_out_nano: workload of the day that is compared with nothing: hours without durations, and nobody's tokens.
+        decoded_by: other deployments, on which requests ran whose prompts these read: those tell how long, these do not.
     """
 
     requests: int
@@ -174,6 +186,7 @@ class Compared:
     busy_us: int
     hours: int
     left_out_nano: int
+    decoded_by: tuple[str, ...]
 
 
 @contextlib.contextmanager
@@ -209,7 +222,10 @@ def compare(session: Session, clock: Clock, day: Period, deployments: Sequence[i
     session.do(_WEIGHTS, {"start": day.start})
     session.do(_COMPARED, window)
     requests, ran_us, busy_us, hours, left_out = session.row(_FIGURES, window)
-    return Compared(requests=requests, ran_us=ran_us, busy_us=busy_us, hours=hours, left_out_nano=left_out)
+    return Compared(
+        requests=requests, ran_us=ran_us, busy_us=busy_us, hours=hours, left_out_nano=left_out,
+        decoded_by=tuple(name for (name,) in session.rows(_DECODED_BY, window)),
+    )  # fmt: skip
 
 
 def deployments_of(session: Session, *, deployment: str | None, pool: str | None) -> list[int]:

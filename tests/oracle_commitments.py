@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tests.oracle_coverage import covered, exchange, in_force, segments, spent
 from tests.oracle_fleet import Fleet
-from tests.oracle_purchases import Asset, Commitment
+from tests.oracle_purchases import Asset, Commitment, Rate
 from tests.oracle_units import HOUR_US, Range, hour_range, month_range, shared_us, split, spread, year_range
 
 UNUSED = "unused_commitment"
@@ -48,26 +48,47 @@ def calendar_part(amount: int, per: str, segment: Range) -> int:
     return spread(amount, *whole, segment)
 
 
-def list_price(fleet: Fleet, pool: str, at: int) -> Fraction | None:
-    """What the pool's card lists for a GPU-hour, in the billing currency; None without a card."""
+def left_of_price(fleet: Fleet, rate: Rate, at: int) -> Fraction:
+    """What a discount leaves of a price."""
+    left = [
+        discount.left
+        for discount in fleet.bought.discounts
+        if rate.pool in discount.pools and rate.component in discount.components and in_force(discount.during, at)
+    ]
+    assert len(left) <= 1, "discounts overlap"
+    return left[0] if left else Fraction(1)
+
+
+class CardPrice(NamedTuple):
+    """Of a GPU-hour, in the billing currency."""
+
+    listed: Fraction
+    contracted: Fraction
+
+
+def card_price(fleet: Fleet, pool: str, at: int) -> CardPrice | None:
+    """What the pool's card asks for a GPU-hour, publicly and after what was negotiated; None without a card."""
     for rate in fleet.bought.rates:
         of_gpus = rate.component == "accelerator" and rate.per == "per_gpu_hour"
         if of_gpus and rate.pool == pool and in_force(rate.during, at):
-            return rate.listed * exchange(fleet, rate.currency, at)
+            fx = exchange(fleet, rate.currency, at)
+            return CardPrice(rate.listed * fx, rate.price * left_of_price(fleet, rate, at) * fx)
     return None
 
 
-def listed_at(fleet: Fleet, pool: str, taken: Iterable[tuple[Range, Fraction]], effective: int) -> int:
-    """List cost of GPU-microseconds by segment: the card's, and the effective cost for the part that has no card."""
-    exact, uncarded, total = Fraction(0), Fraction(0), Fraction(0)
+def by_the_card(fleet: Fleet, pool: str, taken: Iterable[tuple[Range, Fraction]], effective: int) -> tuple[int, int]:
+    """List and contracted cost of GPU-microseconds by segment: the card's, or the effective one where a part has no card."""
+    listed, contracted, total = Fraction(0), Fraction(0), Fraction(0)
     for segment, gpu_us in taken:
-        price = list_price(fleet, pool, segment[0])
-        total += gpu_us
+        if not gpu_us:
+            continue
+        price = card_price(fleet, pool, segment[0])
         if price is None:
-            uncarded += gpu_us
-        else:
-            exact += price * gpu_us / HOUR_US
-    return round(exact + effective * uncarded / total) if total else effective
+            return effective, effective
+        total += gpu_us
+        listed += price.listed * gpu_us / HOUR_US
+        contracted += price.contracted * gpu_us / HOUR_US
+    return (round(listed), round(contracted)) if total else (effective, effective)
 
 
 def reserved(fleet: Fleet, hour: int) -> Rows:
@@ -137,9 +158,9 @@ def _commitment_rows(
     rows: Rows = {}
     for pool, cost in effective.items():
         where, cause = (pool, "") if pool else (commitment.pools[0], UNUSED)
-        listed = listed_at(fleet, pool, taken[pool], cost) if pool else cost
+        listed, contracted = by_the_card(fleet, pool, taken[pool], cost) if pool else (cost, cost)
         row = Charge(where, "accelerator", f"commitment/{commitment.id}", commitment.currency, cause)
-        rows[row] = Amounts(cost, billed[pool], listed, cost, own[pool] if commitment.currency else None)
+        rows[row] = Amounts(cost, billed[pool], listed, contracted, own[pool] if commitment.currency else None)
     return rows
 
 
@@ -163,9 +184,9 @@ def owned(fleet: Fleet, hour: int) -> Rows:
             costs, owns = split(round(amount), weights), split(own, weights)
             for pool, cost in costs.items():
                 of_card = pool and component == "accelerator"
-                listed = listed_at(fleet, pool, taken, cost) if of_card else cost
+                listed, contracted = by_the_card(fleet, pool, taken, cost) if of_card else (cost, cost)
                 row = Charge(asset.pool, component, f"asset/{asset.id}", asset.currency, "" if pool else UNUSED_ASSET)
-                rows[row] = Amounts(cost, cost, listed, cost, owns[pool] if asset.currency else None)
+                rows[row] = Amounts(cost, cost, listed, contracted, owns[pool] if asset.currency else None)
     return rows
 
 

@@ -12,7 +12,16 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from tests.oracle_commitments import Amounts, Charge, Rows, calendar_part, owned, promised_spending, reserved
+from tests.oracle_commitments import (
+    Amounts,
+    Charge,
+    Rows,
+    calendar_part,
+    left_of_price,
+    owned,
+    promised_spending,
+    reserved,
+)
 from tests.oracle_coverage import covered, exchange, in_force, pool_gpus, segments, spent
 from tests.oracle_fleet import Fleet
 from tests.oracle_purchases import Rate
@@ -46,17 +55,6 @@ def origin_rows(fleet: Fleet, hour: int, energy: Mapping[str, Energy] | None = N
         credit = fleet.bought.credits[number]
         rows[Charge(pool, "credit", f"credit/{credit.id}", "", "")] = Amounts(-nano, -nano, 0, -nano, None)
     return {row: amounts for row, amounts in rows.items() if any(amounts)}
-
-
-def left_of_price(fleet: Fleet, rate: Rate, at: int) -> Fraction:
-    """What a discount leaves of a price."""
-    left = [
-        discount.left
-        for discount in fleet.bought.discounts
-        if rate.pool in discount.pools and rate.component in discount.components and in_force(discount.during, at)
-    ]
-    assert len(left) <= 1, "discounts overlap"
-    return left[0] if left else Fraction(1)
 
 
 def paid_gpu_us(fleet: Fleet, rate: Rate, segment: Range) -> Fraction:

@@ -66,7 +66,7 @@ def price(fleet: Fleet, event: Record, model: str, kind: str, at: int) -> Fracti
     prompt = sum(event.get(f"{name}_tokens", 0) for name in PREFILL)
     fitting = [row for row in of_tier if prompt_fits(row, prompt) and in_part_of_day(row.daily, at)]
     if not fitting:
-        return "no_price"
+        return "no_condition"
     row = best(fitting)
     if kind not in dict(row.pico):
         return "no_kind"

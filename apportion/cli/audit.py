@@ -10,8 +10,10 @@ from apportion.cli.exclusive import opened
 from apportion.cli.output import console, print_json
 from apportion.config.load import load
 from apportion.domain.clock import SystemClock
+from apportion.domain.money import nano
 from apportion.domain.money import text as money_text
 from attribution.sharing import TeamShare, by_team
+from exporters.amounts import percent
 from exporters.columns import Column, show_columns
 from metering import sharing
 
@@ -19,6 +21,10 @@ PPM = 1_000_000
 NO_DURATIONS = (
     "no request of the day tells how long it took, so there is nothing to compare with; let events carry duration_ms, "
     "which gateways and engines know, or name another day"
+)
+ONLY_PROMPTS = (
+    "no request of the day ran to its end here: prompts were read here for {names}, where the requests ran on and are timed, and "
+    "no log tells how long the prompt alone took; audit --deployment {first}"
 )
 
 
@@ -50,7 +56,7 @@ def _described(compared: sharing.Compared, teams: list[TeamShare], options: argp
         "requests": compared.requests,
         "requests_at_once": _decimal(compared.ran_us, compared.busy_us),
         "deployment_hours": compared.hours,
-        "failure": "" if compared.hours else NO_DURATIONS,
+        "failure": "" if compared.hours else _failure(compared),
         "compared_cost": money_text(whole),
         "left_out_cost": money_text(compared.left_out_nano),
         "moved_cost": money_text(moved),
@@ -65,6 +71,12 @@ def _described(compared: sharing.Compared, teams: list[TeamShare], options: argp
             for team in teams
         ],
     }
+
+
+def _failure(compared: sharing.Compared) -> str:
+    if compared.requests or not compared.decoded_by:
+        return NO_DURATIONS
+    return ONLY_PROMPTS.format(names=" and ".join(compared.decoded_by), first=compared.decoded_by[0])
 
 
 def _decimal(part: int, whole: int) -> str | None:
@@ -90,12 +102,13 @@ def _show(found: dict[str, Any]) -> None:
     show_columns(
         f"Workload of {where} on {found['day']}", [Column("team", [t["team"] for t in teams]), *amounts], screen
     )
+    moved = percent(nano(found["moved_cost"]), nano(found["compared_cost"])) or "0 %"
     screen.print(
         f"\n{found['requests']:,} requests, {found['requests_at_once'] or '0'} at once; {found['moved_cost']} "
-        f"({found['moved_share'] or '0'} of it) would be on other teams. Processor sharing sees when a request ran, not how much it "
+        f"({moved} of it) would be on other teams. Processor sharing sees when a request ran, not how much it "
         "asked: where they differ by much, look whether teams run at different hours or bursts. Nothing is charged by it."
     )
     if found["left_out_cost"] != money_text(0):
         screen.print(
-            f"{found['left_out_cost']} is left out: hours whose requests tell no duration, and nobody's tokens."
+            f"{found['left_out_cost']} is left out: hours whose requests tell no duration or ran on elsewhere, and nobody's tokens."
         )

@@ -38,8 +38,9 @@ _LITERAL: Final = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
 _NAMES: Final = "SELECT provider, model_id FROM book.external_model ORDER BY provider, model_id"
 _KEPT: Final = "book.external_prices"
 
-# What a row that comes or goes may price: lines of its names and tier in the hours that its range and its part of the day touch,
-# and those without a price whatever their tier, since the row may change the reason.
+# What a row that comes or goes may price: lines of its names and tier in the hours that its range and its part of the day touch.
+# And those without a price, since the row may change the reason: of its tier whatever the time of day, and of others where no row
+# is of theirs.
 _AFFECTED: Final = r"""
 SELECT DISTINCT line.charge_period_start
 FROM metering.external_usage_hourly AS line
@@ -50,12 +51,14 @@ JOIN (SELECT unnest(from_json($rows::JSON, $shape)) AS price) AS changed
     ON line.provider LIKE changed.price.provider_pattern ESCAPE '\' AND model.model_id LIKE changed.price.model_pattern ESCAPE '\'
     AND changed.price.effective_from < line.charge_period_start + INTERVAL 1 HOUR
     AND changed.price.effective_to > line.charge_period_start
-    AND CASE WHEN changed.price.daily_from_us < changed.price.daily_to_us
+WHERE changed.price.tier IN ('*', coalesce(known.tier, lower(line.tier))) AND (
+    line.cause IN ('no_price', 'no_tier', 'no_condition')
+    OR CASE WHEN changed.price.daily_from_us < changed.price.daily_to_us
         THEN changed.price.daily_from_us < hour(line.charge_period_start) * 3600000000 + 3600000000
             AND changed.price.daily_to_us > hour(line.charge_period_start) * 3600000000
         ELSE changed.price.daily_from_us < hour(line.charge_period_start) * 3600000000 + 3600000000
             OR changed.price.daily_to_us > hour(line.charge_period_start) * 3600000000 END
-WHERE changed.price.tier IN ('*', coalesce(known.tier, lower(line.tier))) OR line.cause IN ('no_price', 'no_tier')
+) OR line.cause IN ('no_price', 'no_tier')
 """
 
 

@@ -9,5 +9,5 @@ FROM metering.charge_hourly
 WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
     AND (effective_cost_nano IS NULL) <> (
         cost_kind = 'workload' AND cause = 'unplaced'
-        OR cost_kind = 'external' AND cause IN ('no_price', 'no_tier', 'no_kind', 'no_fx')
+        OR cost_kind = 'external' AND cause IN ('no_price', 'no_tier', 'no_condition', 'no_kind', 'no_fx')
     )

@@ -82,7 +82,8 @@ covered AS (  -- of all GPUs of an asset, those that its pool has and those that
     GROUP BY charge_period_start, asset_id
 ),
 listed AS (
-    SELECT charge_period_start, pool_no, component, evidence, SUM(paid_us) AS listed_us, SUM(list_cost_nano) AS list_nano
+    SELECT charge_period_start, pool_no, component, evidence, SUM(paid_us) AS listed_us, SUM(list_cost_nano) AS list_nano,
+        SUM(contracted_cost_nano) AS contracted_nano
     FROM metering.card_charge_hourly
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP AND evidence <> ''
     GROUP BY charge_period_start, pool_no, component, evidence
@@ -106,6 +107,7 @@ part AS (
 SELECT
     charge_period_start, asset_id, pool_no, component, cause, currency, paid_us::HUGEINT AS paid_us, nano::BIGINT AS effective_cost_nano,
     CASE WHEN cause = '' AND paid_us = listed_us THEN list_nano ELSE nano END::BIGINT AS list_cost_nano,
+    CASE WHEN cause = '' AND paid_us = listed_us THEN contracted_nano ELSE nano END::BIGINT AS contracted_cost_nano,
     CASE WHEN currency <> '' THEN currency_nano END::BIGINT AS cost_in_currency_nano
 FROM part
 LEFT JOIN listed USING (charge_period_start, pool_no, component, evidence)  -- NULL: no card

@@ -16,7 +16,7 @@ WITH charge_hour AS (
 price AS (
     SELECT
         price_no, ANY_VALUE(pool_no) AS pool_no, ANY_VALUE(component) AS component, ANY_VALUE(evidence) AS evidence,
-        CASE WHEN ANY_VALUE(evidence) = '' THEN ANY_VALUE(currency) ELSE '' END AS currency,  -- one list cost of what is covered
+        CASE WHEN ANY_VALUE(evidence) = '' THEN ANY_VALUE(currency) ELSE '' END AS currency,  -- one cost of what is covered
         ANY_VALUE(measure) AS measure, ANY_VALUE(unit) IN ('month', 'year') AS of_calendar,
         ANY_VALUE(price_nano) AS price_nano, ANY_VALUE(divisor) AS divisor, ANY_VALUE(paid_e8) AS paid_e8, ANY_VALUE(fx_nano) AS fx_nano,
         DENSE_RANK() OVER (
@@ -97,12 +97,13 @@ rounded AS (
 charge AS (SELECT DISTINCT charge_no, pool_no, component, evidence, currency FROM price)
 SELECT
     charge_period_start, pool_no, component, evidence, currency, paid_us::HUGEINT AS paid_us, effective_cost_nano, list_cost_nano,
-    cost_in_currency_nano
+    CASE WHEN evidence <> '' THEN COALESCE(contracted_nano, list_cost_nano) END AS contracted_cost_nano, cost_in_currency_nano
 FROM (
     SELECT
         charge_period_start, charge_no, COALESCE(MAX(paid_us) FILTER (measure = 'effective'), MAX(paid_us)) AS paid_us,
         MAX(nano) FILTER (measure = 'effective') AS effective_cost_nano,
         MAX(nano) FILTER (measure = 'list')      AS list_cost_nano,
+        MAX(nano) FILTER (measure = 'contracted') AS contracted_nano,  -- NULL: the list cost
         MAX(nano) FILTER (measure = 'currency')  AS cost_in_currency_nano
     FROM rounded
     GROUP BY charge_period_start, charge_no

@@ -174,7 +174,7 @@ SELECT
     charge_period_start, pool_no, deployment_no, 'self' AS provider, 0 AS model_no, 0 AS caller_no, '' AS tier,
     cost_kind, cause, ''::metering.token_kind AS token_kind, NULL::BIGINT AS consumed_tokens, nano AS effective_cost_nano,
     split_part(allocation_method, '+', 1) AS allocation_method,
-    utilization_confidence AS confidence
+    CASE cost_kind WHEN 'unmeasured' THEN 'assumed'::metering.confidence ELSE utilization_confidence END AS confidence
 FROM (
     SELECT deployment_hour.*,
         unnest(['unmeasured', 'workload']::metering.cost_kind[]) AS cost_kind,
@@ -190,7 +190,7 @@ SELECT
     idle.idle_nano AS effective_cost_nano,
     CASE WHEN idle.cause IN ('draining', 'loading', 'lost') THEN 'inventory/1' ELSE split_part(allocation_method, '+', 1) END
         AS allocation_method,
-    CASE WHEN idle.cause IN ('draining', 'loading', 'lost') THEN 'measured'::metering.confidence ELSE utilization_confidence END
+    CASE WHEN idle.cause IN ('draining', 'loading', 'lost') THEN 'assumed'::metering.confidence ELSE utilization_confidence END
         AS confidence
 FROM metering.idle_hourly AS idle
 JOIN deployment_hour USING (charge_period_start, pool_no, deployment_no)

@@ -151,7 +151,8 @@ rest AS (  -- what a plan leaves to the rate card, as that counts it
     GROUP BY charge_period_start, pool_no, plan
 ),
 listed AS (
-    SELECT charge_period_start, pool_no, evidence, SUM(paid_us) AS listed_us, SUM(list_cost_nano) AS list_nano
+    SELECT charge_period_start, pool_no, evidence, SUM(paid_us) AS listed_us, SUM(list_cost_nano) AS list_nano,
+        SUM(contracted_cost_nano) AS contracted_nano
     FROM metering.card_charge_hourly
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP AND evidence <> ''
     GROUP BY charge_period_start, pool_no, evidence
@@ -169,6 +170,7 @@ SELECT
     CASE WHEN pool_no = 0 THEN 'unused_commitment' ELSE '' END          AS cause,
     currency, paid_us::HUGEINT AS paid_us, effective_nano::BIGINT AS effective_cost_nano, billed_nano::BIGINT AS billed_cost_nano,
     CASE WHEN paid_us - listed_us < 100 THEN list_nano ELSE effective_nano END::BIGINT AS list_cost_nano,  -- each price of the hour may lose one
+    CASE WHEN paid_us - listed_us < 100 THEN contracted_nano ELSE effective_nano END::BIGINT AS contracted_cost_nano,
     CASE WHEN currency <> '' THEN currency_nano END::BIGINT             AS cost_in_currency_nano
 FROM paid
 LEFT JOIN listed USING (charge_period_start, pool_no, evidence)  -- NULL: no card

@@ -60,27 +60,32 @@ band AS (  -- prompts of more than `above` tokens, up to and with `until`
         SELECT offer_no, above_input_tokens FROM listed WHERE above_input_tokens > 0
     )
 ),
-chosen AS (
+in_force AS (
     SELECT
-        slot.offer_no, slot.charge_period_start, slot.slot_start, slot.slot_end, band.above, band.until,
-        arg_min(listed.price_no, listed.precedence) FILTER (listed.of_tier) AS price_no,
-        COUNT(listed.price_no) > 0                                          AS of_other_tier
+        slot.* EXCLUDE (day_us), listed.price_no, listed.of_tier, listed.precedence, listed.above_input_tokens,
+        CASE WHEN listed.daily_from_us < listed.daily_to_us
+            THEN slot.day_us >= listed.daily_from_us AND slot.day_us < listed.daily_to_us
+            ELSE slot.day_us >= listed.daily_from_us OR slot.day_us < listed.daily_to_us END AS of_part_of_day
     FROM slot
-    JOIN band USING (offer_no)
-    LEFT JOIN listed  -- NULL: no price
+    LEFT JOIN listed  -- NULL: nothing speaks of the model
         ON listed.offer_no = slot.offer_no
         AND listed.effective_from <= slot.slot_start AND listed.effective_to > slot.slot_start
-        AND listed.above_input_tokens <= GREATEST(band.above, 0)
-        AND CASE WHEN listed.daily_from_us < listed.daily_to_us
-            THEN slot.day_us >= listed.daily_from_us AND slot.day_us < listed.daily_to_us
-            ELSE slot.day_us >= listed.daily_from_us OR slot.day_us < listed.daily_to_us END
-    GROUP BY slot.offer_no, slot.charge_period_start, slot.slot_start, slot.slot_end, band.above, band.until
+),
+chosen AS (
+    SELECT
+        listed.offer_no, listed.charge_period_start, listed.slot_start, listed.slot_end, band.above, band.until,
+        arg_min(listed.price_no, listed.precedence) FILTER (
+            listed.of_tier AND listed.of_part_of_day AND listed.above_input_tokens <= GREATEST(band.above, 0)) AS price_no,
+        CASE WHEN BOOL_OR(listed.of_tier) THEN 'no_condition' WHEN COUNT(listed.price_no) > 0 THEN 'no_tier' ELSE 'no_price' END AS reason
+    FROM in_force AS listed
+    JOIN band USING (offer_no)
+    GROUP BY listed.offer_no, listed.charge_period_start, listed.slot_start, listed.slot_end, band.above, band.until
 ),
 term AS (  -- numbered by what they come to, so that the events are grouped by small numbers
     SELECT
         chosen.*, COALESCE(price.currency, '') AS currency,
         CASE WHEN price.currency = '' THEN 1000000000 ELSE fx.fx_nano END AS fx_nano,
-        DENSE_RANK() OVER (ORDER BY chosen.offer_no, chosen.price_no, chosen.of_other_tier, fx.fx_nano)::INTEGER AS term_no
+        DENSE_RANK() OVER (ORDER BY chosen.offer_no, chosen.price_no, chosen.reason, fx.fx_nano)::INTEGER AS term_no
     FROM chosen
     LEFT JOIN book.price AS price USING (price_no)
     LEFT JOIN book.fx AS fx  -- NULL: needed by nobody, or missing
@@ -122,11 +127,10 @@ witness AS (  -- few for one offer, however many sources all prices come from
 ),
 tariff AS (  -- what a token of each kind costs by each of the terms
     SELECT
-        term_no, offer_no, currency, fx_nano, bit, price.confidence, CASE WHEN of_other_tier THEN 'no_tier' ELSE 'no_price' END AS unlisted,
-        price_no IS NOT NULL AS is_listed,
+        term_no, offer_no, currency, fx_nano, bit, price.confidence, CASE WHEN price_no IS NULL THEN reason ELSE '' END AS unlisted,
         unnest(['uncached_input', 'cache_read', 'cache_write', 'output', 'reasoning']::metering.token_kind[])    AS token_kind,
         unnest([uncached_input_pico, cache_read_pico, cache_write_pico, output_pico, reasoning_pico])::HUGEINT  AS pico
-    FROM (SELECT DISTINCT term_no, offer_no, price_no, of_other_tier, currency, fx_nano FROM term)
+    FROM (SELECT DISTINCT term_no, offer_no, price_no, reason, currency, fx_nano FROM term)
     LEFT JOIN (SELECT * EXCLUDE (currency), rtrim(source || ' ' || source_version) AS evidence FROM book.price) AS price
         USING (price_no)  -- NULL: no price
     LEFT JOIN witness USING (offer_no, evidence)
@@ -136,7 +140,7 @@ part AS (
         usage.charge_period_start, usage.place_no, tariff.*,
         CASE tariff.token_kind WHEN 'uncached_input' THEN uncached_input_tokens WHEN 'cache_read' THEN cache_read_tokens
             WHEN 'cache_write' THEN cache_write_tokens WHEN 'output' THEN output_tokens ELSE reasoning_tokens END AS tokens,
-        CASE WHEN NOT is_listed THEN unlisted WHEN pico IS NULL THEN 'no_kind' WHEN fx_nano IS NULL THEN 'no_fx' ELSE '' END AS cause
+        CASE WHEN unlisted <> '' THEN unlisted WHEN pico IS NULL THEN 'no_kind' WHEN fx_nano IS NULL THEN 'no_fx' ELSE '' END AS cause
     FROM usage
     JOIN tariff USING (term_no)
 ),

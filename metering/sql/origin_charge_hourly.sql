@@ -19,15 +19,15 @@ shared_hour AS (
 cost AS (
     SELECT
         charge_period_start, pool_no, component, evidence, currency, cause, paid_us, effective_cost_nano, billed_cost_nano,
-        list_cost_nano, cost_in_currency_nano
+        list_cost_nano, contracted_cost_nano, cost_in_currency_nano
     FROM metering.purchase_hourly
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
     UNION ALL
-    SELECT charge_period_start, pool_no, 'credit', 'credit/' || credit_id, '', '', 0, -applied_nano, -applied_nano, 0, NULL
+    SELECT charge_period_start, pool_no, 'credit', 'credit/' || credit_id, '', '', 0, -applied_nano, -applied_nano, 0, -applied_nano, NULL
     FROM metering.credit_pool_hourly
     WHERE charge_period_start >= $period_start::TIMESTAMP AND charge_period_start < $period_end::TIMESTAMP
     UNION ALL
-    SELECT charge_period_start, 0, shared_cost_id, '', '', '', 0, hour_nano, hour_nano, hour_nano, NULL
+    SELECT charge_period_start, 0, shared_cost_id, '', '', '', 0, hour_nano, hour_nano, hour_nano, hour_nano, NULL
     FROM (
         SELECT shared_hour.*, per_month_nano // month_hours + CASE WHEN hours_before < per_month_nano % month_hours THEN 1 ELSE 0 END AS hour_nano
         FROM shared_hour
@@ -38,6 +38,6 @@ SELECT
     effective_cost_nano::BIGINT  AS effective_cost_nano,
     billed_cost_nano::BIGINT     AS billed_cost_nano,
     list_cost_nano::BIGINT       AS list_cost_nano,
-    effective_cost_nano::BIGINT  AS contracted_cost_nano,  -- commitments lower no price, and the rate card's is after discounts
+    contracted_cost_nano::BIGINT AS contracted_cost_nano,
     cost_in_currency_nano::BIGINT AS cost_in_currency_nano
 FROM cost

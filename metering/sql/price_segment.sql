@@ -57,15 +57,14 @@ discounted AS (
         100000000 - CASE WHEN sign > 0 THEN discount.discount_e8 ELSE 0 END AS paid_e8
     FROM dated
     JOIN book.discount AS discount
-        ON discount.pool_no = dated.pool_no AND discount.component = dated.component AND dated.evidence = ''
+        ON discount.pool_no = dated.pool_no AND discount.component = dated.component
         AND discount.effective_from < dated.priced_to AND discount.effective_to > dated.priced_from
     CROSS JOIN (SELECT unnest([-1, 1]) AS sign)
 ),
-listed AS (  -- a list cost is worked out only where it may differ
+listed AS (  -- a list cost, and a contracted one of what something else pays for, are worked out only where they may differ
     SELECT
         discounted.*,
-        BOOL_OR(evidence <> '' OR list_nano <> price_nano OR paid_e8 <> 100000000)
-            OVER (PARTITION BY pool_no, component, evidence, currency) AS differs
+        BOOL_OR(list_nano <> price_nano OR paid_e8 <> 100000000) OVER (PARTITION BY pool_no, component, evidence) AS differs
     FROM discounted
     WHERE priced_from < priced_to
 ),
@@ -75,7 +74,9 @@ measured AS (
     SELECT
         listed.* EXCLUDE (list_nano, differs) REPLACE (list_nano AS price_nano, 100000000 AS paid_e8), 'list' AS measure
     FROM listed
-    WHERE differs
+    WHERE differs OR evidence <> ''
+    UNION ALL BY NAME
+    SELECT listed.* EXCLUDE (list_nano, differs), 'contracted' AS measure FROM listed WHERE differs AND evidence <> ''
     UNION ALL BY NAME
     SELECT listed.* EXCLUDE (list_nano, differs) REPLACE (1000000000 AS fx_nano), 'currency' AS measure
     FROM listed

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from apportion.cli import main
+from apportion.config.load import load
 from apportion.domain.money import NANO
 from apportion.domain.money import nano as nano_of
+from apportion.pipeline import Pipeline
 from attribution.sharing import by_team
 from tests.bench.simulator import bases, product
 from tests.bench.simulator.engine import Run, simulate
 from tests.bench.simulator.recorded import recorded
 from tests.bench.simulator.workloads import WORKLOADS
+from tests.frozen import FrozenClock
 
 ASK = ("audit", "shares", "--day", "2026-10-01")
 TOTAL = 4 * 2_490_000_000
@@ -74,6 +79,7 @@ def test_the_audit_can_be_read(folder: Path, capsys: pytest.CaptureFixture[str])
     assert {"crowd", "job", "owl"} <= set(out.split())
     assert out.count("9.960000000") == 2
     assert "Nothing is charged by it." in out
+    assert re.search(r"\(\d+\.\d\d % of\s+it\)", out)
     assert "left out" not in out
 
 
@@ -109,6 +115,63 @@ def test_a_day_without_durations_is_told(folder: Path, capsys: pytest.CaptureFix
     assert (code, shown, found["requests"], found["compared_cost"]) == (1, 1, 0, "0.000000000")
     assert found["failure"].startswith("no request of the day tells how long it took")
     assert "nothing to compare: no request of the day tells how long it took" in text
+
+
+APART = """
+[ledger]
+path = "apportion.duckdb"
+billing_currency = "USD"
+metered_from = 2026-10-01T00:00:00Z
+[[pools]]
+id = "p"
+gpu = "H100_SXM"
+gpus = 2
+effective_from = 2026-10-01T00:00:00Z
+[[deployments]]
+id = "reader"
+pool = "p"
+gpus = 1
+models = ["m"]
+role = "prefill"
+effective_from = 2026-10-01T00:00:00Z
+[[deployments]]
+id = "writer"
+pool = "p"
+gpus = 1
+models = ["m"]
+role = "decode"
+effective_from = 2026-10-01T00:00:00Z
+[[rates]]
+pool = "p"
+component = "accelerator"
+per_gpu_hour = "2"
+effective_from = 2026-10-01T00:00:00Z
+[policy]
+utilization = "allocation"
+"""
+
+
+def test_prompts_that_another_deployment_read_are_timed_where_they_were_answered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A deployment of role prefill has work and no durations of its own: the audit names the deployment that has them."""
+    (tmp_path / "apportion.toml").write_text(APART, encoding="utf-8")
+    event = {
+        "event_id": "e", "source": "g", "occurred_at": "2026-10-01T00:30:00Z", "model": "m", "principal": "k",
+        "uncached_input_tokens": 9, "output_tokens": 9, "duration_ms": 1000,
+    }  # fmt: skip
+    (tmp_path / "u.ndjson").write_text(json.dumps(event) + "\n", encoding="utf-8")
+    pipeline = Pipeline.open(
+        load(tmp_path / "apportion.toml"), FrozenClock(datetime(2026, 10, 1, 3, tzinfo=UTC)), threads=1
+    )
+    pipeline.ingest([tmp_path / "u.ndjson"], "usage")
+    pipeline.meter()
+    pipeline.close()
+    code, out, _ = asked(tmp_path, capsys, *ASK, "--deployment", "reader", "--json")
+    answered, _, _ = asked(tmp_path, capsys, *ASK, "--deployment", "writer", "--json")
+
+    assert (code, answered) == (1, 0)
+    assert "for writer, where the requests ran on" in json.loads(out)["failure"]
 
 
 def test_a_caller_that_was_never_attributed_is_unmapped(ledger) -> None:

@@ -54,8 +54,8 @@ def test_a_reservation_covers_pools_in_their_order() -> None:
 
     assert found == {
         Charge("p", "accelerator", "", "", ""): (nano("2"), nano("2"), nano("2.5"), nano("2"), None),
-        Charge("p", "accelerator", "commitment/r", "", ""): (nano("6.6"), nano("3"), nano("7.5"), nano("6.6"), None),
-        Charge("q", "accelerator", "commitment/r", "", ""): (nano("4.4"), nano("14"), nano("6"), nano("4.4"), None),
+        Charge("p", "accelerator", "commitment/r", "", ""): (nano("6.6"), nano("3"), nano("7.5"), nano("6"), None),
+        Charge("q", "accelerator", "commitment/r", "", ""): (nano("4.4"), nano("14"), nano("6"), nano("6"), None),
     }
 
 
@@ -146,8 +146,8 @@ def test_spending_is_used_up_and_the_rest_pays_the_card() -> None:
     unused = rows(commitments=[{**plan, **term, "per_hour": "9.00"}])
 
     assert found == {
-        Charge("q", "accelerator", "commitment/s", "", ""): (nano("3"), nano("3"), nano("6"), nano("3"), None),
-        Charge("p", "accelerator", "commitment/s", "", ""): (nano("2"), nano("2"), nano("5"), nano("2"), None),
+        Charge("q", "accelerator", "commitment/s", "", ""): (nano("3"), nano("3"), nano("6"), nano("6"), None),
+        Charge("p", "accelerator", "commitment/s", "", ""): (nano("2"), nano("2"), nano("5"), nano("4"), None),
         Charge("p", "accelerator", "", "", ""): (nano("4"), nano("4"), nano("5"), nano("4"), None),
     }
     assert partly[Charge("p", "accelerator", "", "", "")].effective == nano("5.5")
@@ -232,6 +232,18 @@ def test_a_residual_is_interest_bearing() -> None:
     assert payments(Decimal(100), Decimal(50), Decimal("0.12"), 2) == round(expected * 10**9)
 
 
+def test_covered_gpus_contract_at_the_card_after_discounts() -> None:
+    """Half off p for half an hour: 4 GPUs at 2.00 contract at 6.00, listed at 10.00, whoever pays for them; unused at its cost."""
+    discount = {"pools": ["p"], "percent": "50", "effective_from": START, "effective_to": at(30)}
+    owned = {"id": "a", "pool": "p", "gpus": 3, "capex": "0", "life_months": 12, "effective_from": START}
+    found = rows(discounts=[discount], commitments=[reserved("r", 2, "p", per_gpu_hour="1")], assets=[owned])
+
+    assert {(row.evidence, row.cause): (r.listed, r.contracted) for row, r in found.items() if row.pool == "p"} == {
+        ("commitment/r", ""): (nano("5"), nano("3")),
+        ("asset/a", ""): (nano("5"), nano("3")),
+    }
+
+
 def test_amounts_in_a_currency_of_their_own_are_kept() -> None:
     """A reservation of 1.00 EUR an hour at 1.5: the pool's hour is 6.00 USD and 4.00 EUR, split alike."""
     found = rows(
@@ -243,7 +255,7 @@ def test_amounts_in_a_currency_of_their_own_are_kept() -> None:
         nano("6"),
         nano("6"),
         nano("10"),
-        nano("6"),
+        nano("8"),
         nano("4"),
     )
 

@@ -55,6 +55,8 @@ def test_a_line_is_rounded_once() -> None:
         ({"model": "other", "output": "1"}, "no_price"),
         ({"effective_from": at(1), "output": "1"}, "no_price"),
         ({"tier": "batch", "output": "1"}, "no_tier"),
+        ({"output": "1", "above_input_tokens": 10}, "no_condition"),
+        ({"output": "1", "tier": "batch", "above_input_tokens": 10}, "no_tier"),
         ({"input": "1"}, "no_kind"),
         ({"output": "1", "currency": "EUR"}, "no_fx"),
     ],

@@ -32,8 +32,11 @@ class Hour(Segments):
             self._asset(asset)
         self._credits()
 
-    def _put(self, part: Part, *, nano: int, billed: int, listed: int, foreign: int, paid: int) -> None:
-        self.costs[self.start_us, *part] = Cost(nano, billed, listed, nano, foreign if part[3] else None, paid)
+    def _put(
+        self, part: Part, *, nano: int, billed: int, listed: int, foreign: int, paid: int, contracted: int | None = None
+    ) -> None:
+        contracted = nano if contracted is None else contracted
+        self.costs[self.start_us, *part] = Cost(nano, billed, listed, contracted, foreign if part[3] else None, paid)
 
     def _card(self) -> None:
         for part, exact in self.billed.items():
@@ -70,9 +73,20 @@ class Hour(Segments):
                 continue
             paid = int(self.priced[evidence, f"{pool} all"]) if row.kind == "savings" else self.covered[evidence, pool]
             known = 0 < self.priced[evidence, pool] == self.priced[evidence, f"{pool} all"]
-            listed = round(self.worth[evidence, pool]) if pool and known else shares[pool]
+            listed, contracted = self._by_the_card(evidence, pool) if pool and known else (shares[pool], shares[pool])
             part = (pool or row.pools[0], "accelerator", evidence, currency, "" if pool else "unused_commitment")
-            self._put(part, nano=shares[pool], billed=bill, listed=listed, foreign=foreign[pool], paid=paid)
+            self._put(
+                part,
+                nano=shares[pool],
+                billed=bill,
+                listed=listed,
+                foreign=foreign[pool],
+                paid=paid,
+                contracted=contracted,
+            )
+
+    def _by_the_card(self, evidence: str, pool: str) -> tuple[int, int]:
+        return round(self.worth[evidence, pool]), round(self.negotiated[evidence, pool])
 
     def _asset(self, row: Asset) -> None:
         begin, end = max(row.effective.start, self.start), min(row.effective.end, self.end)
@@ -96,8 +110,16 @@ class Hour(Segments):
                 known = of and paid and self.priced[evidence, of] == self.priced[evidence, f"{of} all"]
                 if nano or paid:
                     key = (row.pool, part, evidence, currency, "" if of else "unused_asset")
-                    listed = round(self.worth[evidence, of]) if known else nano
-                    self._put(key, nano=nano, billed=nano, listed=listed, foreign=foreigns[of], paid=paid)
+                    listed, contracted = self._by_the_card(evidence, of) if known else (nano, nano)
+                    self._put(
+                        key,
+                        nano=nano,
+                        billed=nano,
+                        listed=listed,
+                        foreign=foreigns[of],
+                        paid=paid,
+                        contracted=contracted,
+                    )
 
     def _credits(self) -> None:
         owed: dict[str, int] = defaultdict(int)

@@ -32,6 +32,7 @@ class Segments:
         self.paid: dict[Part, Fraction] = defaultdict(Fraction)
         self.covered: dict[tuple[str, str], int] = defaultdict(int)
         self.worth: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
+        self.negotiated: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
         self.priced: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
         self.spent: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.recurring: dict[str, Fraction] = defaultdict(Fraction)
@@ -102,7 +103,7 @@ class Segments:
                 yield f"asset/{asset.id}", asset.gpus, (asset.pool,)
 
     def _cover(self, evidence: str, pool: str, gpu_us: int, exact_us: Fraction, now: datetime) -> None:
-        """Count GPU time that something covers, and what it is worth at the list price."""
+        """Count GPU time that something covers, and what it is worth at the list price and at the negotiated one."""
         self.covered[evidence, pool] += gpu_us
         self.priced[evidence, f"{pool} all"] += exact_us
         for rate in self.config.rates:
@@ -114,7 +115,9 @@ class Segments:
                 and rate.effective.start <= now < rate.effective.end
             ):
                 self.priced[evidence, pool] += exact_us
-                self.worth[evidence, pool] += exact_us * rate.list_nano * each * self.fx(rate.currency, now) / HOUR
+                hours = exact_us * each * self.fx(rate.currency, now) / HOUR
+                self.worth[evidence, pool] += hours * rate.list_nano
+                self.negotiated[evidence, pool] += hours * rate.price_nano * self._left(rate, now)
 
     def _price(self, rate: Rate, gpu_us: int, due_us: Fraction, now: datetime, end: datetime) -> None:
         part: Part = (rate.pool, rate.component, "", code(rate.currency), "")
@@ -126,18 +129,20 @@ class Segments:
         else:
             each = 3600 if rate.unit == "gpu_second" else 1
             price, listed = (units * amount * each / HOUR for amount in (rate.price_nano, rate.list_nano))
-        for discount in self.config.costs.discounts:
-            if (
-                rate.pool in discount.pools
-                and rate.component in discount.components
-                and discount.effective.start <= now < discount.effective.end
-            ):
-                price *= 1 - Fraction(discount.percent) / 100
+        price *= self._left(rate, now)
         fx = self.fx(rate.currency, now)
         self.billed[part] += price * fx
         self.listed[part] += listed * fx
         self.foreign[part] += price
         self.paid[part] += units
+
+    def _left(self, rate: Rate, now: datetime) -> Fraction:
+        found = [
+            row.percent
+            for row in self.config.costs.discounts
+            if rate.pool in row.pools and rate.component in row.components and _on(row, now)
+        ]
+        return 1 - Fraction(found[0]) / 100 if found else Fraction(1)
 
     def fx(self, currency: str | None, now: datetime) -> Fraction:
         """Billing units for one unit of a currency; 1 for the billing currency."""

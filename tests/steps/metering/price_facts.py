@@ -81,6 +81,9 @@ def reckoned(
 def _price(e: Event, kind: str, prices: Sequence[Price], fx: Sequence[Fx]) -> tuple[str, Fraction]:
     nothing = Fraction(0)
     prompt = sum(count for other, count in e.tokens if other in PREFILL)
+    known = [
+        row for row in prices if (row.provider, row.model) == (e.provider, e.model) and row.start <= e.at < row.end
+    ]
     speaking = [
         (price.rank, price.tier == "*", -price.above, price.daily == (0, DAY), number, price)
         for number, price in enumerate(prices)
@@ -92,7 +95,8 @@ def _price(e: Event, kind: str, prices: Sequence[Price], fx: Sequence[Fx]) -> tu
     tier = "" if e.tier in STANDARD else e.tier
     fitting = sorted(found[:5] for found in speaking if found[5].tier in {"*", tier})
     if not fitting:
-        return ("no_tier" if speaking else "no_price"), nothing
+        of_tier = any(row.tier in {"*", tier} for row in known)
+        return ("no_condition" if of_tier else "no_tier" if known else "no_price"), nothing
     chosen = prices[fitting[0][4]]
     pico = dict(chosen.pico).get(kind)
     if pico is None:

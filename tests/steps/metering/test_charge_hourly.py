@@ -131,6 +131,9 @@ def test_a_telemetry_gap_never_raises_a_bill(metered) -> None:
     assert money(session) == {
         ("search", "workload", ""): USD, ("ads", "workload", ""): 5 * USD // 4, ("", "idle", "inactive"): 3 * USD // 4, ("", "unmeasured", ""): 3 * USD,
     }  # fmt: skip
+    assert session.rows(
+        "SELECT cost_kind::VARCHAR, confidence::VARCHAR FROM metering.charge_hourly WHERE cost_kind <> 'workload' ORDER BY ALL"
+    ) == [("idle", "measured"), ("unmeasured", "assumed")]
 
 
 def test_what_is_left_over_goes_to_the_largest_remainders_then_by_text(metered) -> None:

@@ -169,6 +169,17 @@ def test_an_unpriced_model_is_a_visible_line(priced: Priced) -> None:
     assert priced([used(output=9)], *others) == {line("output", "no_price"): (9, None)}
 
 
+def test_a_price_for_other_prompts_or_times_is_no_missing_price(priced: Priced) -> None:
+    """Rows of the model and tier are in force, for longer prompts or another part of the day: no_condition; of other tiers, no_tier."""
+    events = [used(uncached_input=10, output=9)]
+    longer, later = flat(1, above=10), flat(1, daily=(13 * HOUR, 14 * HOUR))
+    unfit = {line("uncached_input", "no_condition"): (10, None), line("output", "no_condition"): (9, None)}
+
+    assert priced(events, longer) == priced(events, later) == priced(events, longer, flat(1, tier="batch")) == unfit
+    assert {each[-1] for each in priced(events, flat(1, tier="batch", above=10))} == {"no_tier"}
+    assert {each[-1] for each in priced(events, flat(1, above=10, end=NOON))} == {"no_price"}
+
+
 def test_own_prices_win(priced: Priced, ledger: Ledger) -> None:
     """The lowest rank counts, in every length of prompt; where it is not in force, the next does, and lines say whose it was."""
     catalog = {"rank": 9, "source": "genai-prices", "version": "1.2", "confidence": "modelled"}

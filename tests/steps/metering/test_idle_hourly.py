@@ -118,7 +118,7 @@ def test_gpu_time_that_could_not_serve_is_idle_first(metered, cause: str) -> Non
     session = metered(facts, NOON, NOON + HOUR)
 
     assert by_cause(session) == {("idle", cause): 125, ("workload", ""): 350, ("idle", "inactive"): 525}
-    assert session.rows("SELECT allocation_method, confidence FROM metering.charge_hourly WHERE cause = $cause", {"cause": cause}) == [("inventory/1", "measured")]  # fmt: skip
+    assert session.rows("SELECT allocation_method, confidence FROM metering.charge_hourly WHERE cause = $cause", {"cause": cause}) == [("inventory/1", "assumed")]  # fmt: skip
 
 
 def test_downtime_is_not_a_gap_in_telemetry(metered) -> None:

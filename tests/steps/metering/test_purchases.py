@@ -121,7 +121,7 @@ def test_half_a_reservation_unused_is_a_line_of_its_own(bought: Bought) -> None:
     found = bought(pool(gpus=2) + rate() + reserved('gpus = 4\nupfront = "87.60"\nper_gpu_hour = "2"'))
 
     assert found == {
-        key("commitment/r"): Cost(usd("4.005"), usd("4"), usd("6"), usd("4.005"), None, 2 * HOUR),
+        key("commitment/r"): Cost(usd("4.005"), usd("4"), usd("6"), usd("6"), None, 2 * HOUR),
         key("commitment/r", "unused_commitment"): Cost(
             usd("4.005"), usd("4"), usd("4.005"), usd("4.005"), None, 2 * HOUR
         ),
@@ -159,8 +159,40 @@ def test_what_no_reservation_covers_pays_the_card(bought: Bought) -> None:
 
     assert bought(text) == {
         key(): Cost(usd("10.5"), usd("10.5"), usd("10.5"), usd("10.5"), None, 7 * HOUR // 2),
-        key("commitment/r"): Cost(usd("0.5"), usd("0.5"), usd("1.5"), usd("0.5"), None, HOUR // 2),
+        key("commitment/r"): Cost(usd("0.5"), usd("0.5"), usd("1.5"), usd("1.5"), None, HOUR // 2),
     }
+
+
+def test_what_is_covered_contracts_at_the_card_after_discounts(bought: Bought) -> None:
+    """Of sixteen GPUs at 2.49 less 7.5 %, listed at 3.50: eight reserved would cost 18.426, a plan's five 11.51625, as the rest does."""
+    card = rate('per_gpu_hour = "2.49"\nlist = "3.50"')
+    discount = f'[[discounts]]\npools = ["p"]\npercent = "7.5"\n{FROM}'
+    plan = '[[commitments]]\nid = "s"\nkind = "savings"\npools = ["p"]\nper_hour = "10"\nrates = { p = "2" }\n'
+    plan += f"{FROM}effective_to = 2027-01-01T00:00:00Z\n"
+    found = bought(pool(gpus=16) + card + discount + reserved('gpus = 8\nper_gpu_hour = "1"') + plan)
+
+    assert {each[3]: (cost.listed, cost.contracted, cost.effective) for each, cost in found.items()} == {
+        "commitment/r": (usd("28"), usd("18.426"), usd("8")), "commitment/s": (usd("17.5"), usd("11.51625"), usd("10")),
+        "": (usd("10.5"), usd("6.90975"), usd("6.90975")),
+    }  # fmt: skip
+
+
+def test_a_discount_that_ends_within_the_hour_contracts_its_part_of_it(bought: Bought) -> None:
+    """Two owned GPUs, and a card of 3.00 with half off until 01:15: 2 x (0.375 + 2.25); what no pool has contracts at its cost."""
+    text = pool(gpus=2) + rate() + asset('gpus = 3\ncapex = "8760"\nlife_months = 12')
+    text += f'[[discounts]]\npools = ["p"]\npercent = "50"\n{FROM}effective_to = 2026-10-01T01:15:00Z\n'
+
+    assert {each[5]: (cost.listed, cost.contracted) for each, cost in bought(text).items()} == {
+        "": (usd("6"), usd("5.25")), "unused_asset": (usd("0.333333333"), usd("0.333333333")),
+    }  # fmt: skip
+
+
+def test_covered_gpus_that_the_card_prices_for_a_part_of_the_hour_contract_at_their_cost(bought: Bought) -> None:
+    """A card from half past one on says nothing of the half hour before."""
+    dated = "effective_from = 2026-10-01T01:30:00Z\n"
+    text = pool(gpus=1) + rate(dated=dated) + reserved('gpus = 1\nper_gpu_hour = "1"')
+
+    assert bought(text)[key("commitment/r")] == Cost(usd("1"), usd("1"), usd("1"), usd("1"), None, HOUR)
 
 
 def test_an_upfront_payment_is_billed_when_the_term_begins(bought: Bought) -> None:
@@ -195,9 +227,7 @@ def test_a_foreign_term_costs_what_it_cost_when_it_began(bought: Bought) -> None
     )  # fmt: skip
     found = bought(text, at("00:00"), at("23:00") + HOUR)
 
-    assert found[key("commitment/r", currency="EUR")] == Cost(
-        usd("3.1"), usd("2"), usd("3"), usd("3.1"), usd("2"), HOUR
-    )
+    assert found[key("commitment/r", currency="EUR")] == Cost(usd("3.1"), usd("2"), usd("3"), usd("3"), usd("2"), HOUR)
     assert sum(cost.effective for cost in found.values()) == sum(cost.billed for cost in found.values()) == usd("73.5")
 
 
@@ -213,8 +243,8 @@ def test_a_savings_plan_is_used_in_order_and_the_rest_pays_the_card(bought: Boug
     text = pool() + pool("q", 8) + rate() + rate('per_gpu_hour = "5"', "q") + PLAN.format(10)
 
     assert bought(text) == {
-        key("commitment/s"): Cost(usd("8"), usd("8"), usd("12"), usd("8"), None, 4 * HOUR),
-        key("commitment/s", of="q"): Cost(usd("2"), usd("2"), usd("10"), usd("2"), None, 2 * HOUR),
+        key("commitment/s"): Cost(usd("8"), usd("8"), usd("12"), usd("12"), None, 4 * HOUR),
+        key("commitment/s", of="q"): Cost(usd("2"), usd("2"), usd("10"), usd("10"), None, 2 * HOUR),
         key(of="q"): plain("30", 6),
     }
 
@@ -241,7 +271,7 @@ def test_owned_hardware_depreciates_in_a_straight_line(bought: Bought) -> None:
     )  # fmt: skip
 
     assert bought(text) == {
-        key("asset/a"): Cost(usd("0.9"), usd("0.9"), usd("6"), usd("0.9"), None, 2 * HOUR),
+        key("asset/a"): Cost(usd("0.9"), usd("0.9"), usd("6"), usd("6"), None, 2 * HOUR),
         key("asset/a", component="maintenance"): plain("0.01", 0), key("asset/a", component="colocation"): plain("1", 0),
     }  # fmt: skip
 
@@ -272,7 +302,7 @@ def test_owned_gpus_that_the_pool_has_not_are_unused(bought: Bought, ledger: Led
     )
 
     assert found == {
-        key("asset/a"): Cost(usd("0.75"), usd("0.75"), usd("9"), usd("0.75"), None, 3 * HOUR),
+        key("asset/a"): Cost(usd("0.75"), usd("0.75"), usd("9"), usd("9"), None, 3 * HOUR),
         key("asset/a", "unused_asset"): plain("0.25", 1),
         key("asset/a", component="maintenance"): plain("0.0075", 0),
         key("asset/a", "unused_asset", component="maintenance"): plain("0.0025", 0),
@@ -310,7 +340,7 @@ def test_worn_out_gpus_cover_on_at_no_cost(bought: Bought) -> None:
     )
 
     assert bought(text) == {
-        key("asset/a"): Cost(0, 0, usd("3"), 0, None, HOUR), key("asset/a", "unused_asset"): plain("0", 1),
+        key("asset/a"): Cost(0, 0, usd("3"), usd("3"), None, HOUR), key("asset/a", "unused_asset"): plain("0", 1),
     }  # fmt: skip
 
 

@@ -141,12 +141,27 @@ def test_an_own_row_marks_its_hours_only(fleet: Fleet) -> None:
 )
 def test_a_part_of_the_day_marks_its_hours_only(daily: str, marked: list[int], fleet: Fleet) -> None:
     """A row for some time of the day may price nothing in the hours that this does not touch, over midnight or not."""
-    pipeline = fleet("")
-    fleet(
-        f'[[prices.overrides]]\nprovider = "openai"\nmodel = "gpt*"\ntier = "*"\noutput = "1"\ndaily = "{daily}"\n'
-    ).sync()
+    base = '[[prices.overrides]]\nprovider = "openai"\nmodel = "gpt*"\ntier = "*"\noutput = "1"\n'
+    pipeline = fleet(base)
+    fleet(f'{base}{base}daily = "{daily}"\n').sync()
 
     assert dirty(pipeline) == marked
+
+
+def test_a_part_of_the_day_tells_the_rest_of_it_why_there_is_no_price(fleet: Fleet) -> None:
+    """Lines without a cost are marked at any time of day, since the reason is another; of another tier no more than once."""
+    openai = '[[prices.overrides]]\nprovider = "openai"\nmodel = "gpt*"\noutput = "1"\n'
+    pipeline = fleet("")
+    fleet(f'{openai}daily = "20:00-21:00"\n').sync()
+    assert dirty(pipeline) == [1, 6]
+    pipeline.meter()
+    assert costs(pipeline)["gpt-5", ""] == (None, "no_condition")
+    assert costs(pipeline)["gpt-5", "batch"] == (None, "no_tier")
+
+    fleet(f'{openai}daily = "20:00-21:00"\n{openai}tier = "batch"\nabove_input_tokens = 5\n').sync()
+    assert dirty(pipeline) == [6]
+    pipeline.meter()
+    assert costs(pipeline)["gpt-5", "batch"] == (None, "no_condition")
 
 
 def test_an_exchange_rate_marks_what_is_priced_in_its_currency(fleet: Fleet) -> None:
