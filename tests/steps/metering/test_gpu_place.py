@@ -39,17 +39,23 @@ def test_a_name_goes_before_patterns_and_patterns_may_disagree(stepped) -> None:
     ]
 
 
-def test_every_range_of_a_deployment_is_kept(stepped) -> None:
-    """A series that names a deployment of another time is not asked for its patterns."""
+def test_a_name_counts_while_its_deployment_is_in_force(stepped) -> None:
+    """Before, between and after the ranges of the deployment that a series names its patterns are asked, to the instant."""
     deployments = (
         Deployment(id="a", start=0, end=ONE - HOUR),
         Deployment(id="a", start=TWO + HOUR),
-        Deployment(id="b", match=(("node", "n1"),)),
+        Deployment(id="a", start=ONE + 2, end=TWO),
+        Deployment(id="a", pool="q", start=TWO, end=TWO + 2),
+        Deployment(id="b", match=(("node", "n1"),), start=0, end=TWO + HOUR + 7),
     )
 
     assert placed(stepped, [seen("g1", deployment="a")], deployments) == [
         ("g1", "a", "p", 0, ONE - HOUR),
+        ("g1", "a", "p", ONE + 2, TWO),
         ("g1", "a", "p", TWO + HOUR, FOREVER),
+        ("g1", "a", "q", TWO, TWO + 2),
+        ("g1", "b", "p", ONE - HOUR, ONE + 2),
+        ("g1", "b", "p", TWO + 2, TWO + HOUR),
     ]
 
 
