@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.steps.metering.facts import FOREVER, HOUR, Deployment, EnergyRate, Facts, Sample, at
+from dataclasses import replace
+
+from tests.steps.metering.facts import FOREVER, HOUR, Deployment, EnergyRate, Facts, Pool, Rate, Sample, at
+from tests.steps.metering.reading import charges
 
 STEP = "metering.gpu_place"
 QUERY = """
@@ -66,3 +69,19 @@ def test_only_energy_asks_beyond_the_hold(stepped) -> None:
 
     assert [row[0] for row in placed(stepped, samples, deployments)] == ["g1"]
     assert [row[0] for row in placed(stepped, samples, deployments, energy_rates=(EnergyRate(),))] == ["g1", "g2", "g3"]
+
+
+def test_a_deployment_that_begins_later_leaves_past_hours_alone(metered) -> None:
+    """GPUs that already name it stay where patterns put them until it is there: the hour is what it was, and is not marked."""
+    old = Deployment(id="old", gpus=2, match=(("node", "n1"),))
+    new = Deployment(id="new", start=TWO + HOUR // 2)
+    samples = (seen("g", ONE, ppm=500_000, deployment="new"), seen("g", TWO, ppm=500_000, deployment="new"))
+    facts = Facts(pools=(Pool(gpus=3),), rates=(Rate(nano=300),), samples=samples, hold=HOUR)
+    before = charges(metered(replace(facts, deployments=(old,)), ONE, TWO))
+    session = metered(replace(facts, deployments=(old, new)), ONE, TWO + HOUR)
+
+    assert {key: line for key, line in charges(session).items() if key[0] == ONE} == before
+    assert session.rows(
+        "SELECT deployment_id, observed_us FROM metering.gpu_activity_hourly JOIN book.deployment_key USING (deployment_no)"
+        " ORDER BY charge_period_start, deployment_id"
+    ) == [("old", HOUR), ("new", HOUR // 2), ("old", HOUR // 2)]
