@@ -62,9 +62,10 @@ def readers(fleet: Fleet, model: str, hour: int) -> set[str]:
 
 
 def reads_with_others(fleet: Fleet, name: str, hour: int) -> bool:
-    """Whether a deployment only prefills, and is the only one to do so of none of its models: no prompt of others counts there."""
+    """Whether a deployment only prefills, and not as the only one of each of its models: some prompts of others have no place there."""
     models = {model for part in present(fleet, hour) if part.id == name for model in part.models}
-    return role(fleet, name, hour) == "prefill" and all(readers(fleet, model, hour) != {name} for model in models)
+    alone = models and all(readers(fleet, model, hour) == {name} for model in models)
+    return role(fleet, name, hour) == "prefill" and not alone
 
 
 def model_factor(fleet: Fleet, model: str) -> Fraction:

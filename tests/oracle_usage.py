@@ -172,15 +172,22 @@ def parts_per_million(ratio: str | int | Decimal) -> int:
 def _held(fleet: Fleet, sample: Record, held: Range) -> dict[tuple[int, str], int]:
     """Microseconds of a reading by hour and deployment, inside the deployment's own ranges."""
     found: dict[tuple[int, str], int] = defaultdict(int)
-    for deployment in fleet.deployments:
-        if sampled(deployment, sample):
-            start, end = max(held[0], deployment.during[0]), min(held[1], deployment.during[1])
-            for hour in range(hour_of(start), end, HOUR_US):
-                found[hour, deployment.id] += shared_us((start, end), hour_range(hour))
+    for deployment, claimed in claims(fleet, sample):
+        start, end = max(held[0], claimed[0]), min(held[1], claimed[1])
+        for hour in range(hour_of(start), end, HOUR_US):
+            found[hour, deployment.id] += shared_us((start, end), hour_range(hour))
     return {where: us for where, us in found.items() if us}
 
 
-def sampled(deployment: Deployment, sample: Record) -> bool:
-    if sample.get("deployment"):
-        return bool(sample["deployment"] == deployment.id)
-    return matches(deployment, sample, ("cluster", "node", "gpu_uuid", "namespace", "pod"))
+def claims(fleet: Fleet, sample: Record) -> list[tuple[Deployment, Range]]:
+    """When a GPU is of which part of a deployment: of the one it names while that is in force, else of all whose patterns fit."""
+    named = sorted((d for d in fleet.deployments if d.id == sample.get("deployment")), key=lambda d: d.during)
+    found = [(part, part.during) for part in named]
+    for part in fleet.deployments:
+        if matches(part, sample, ("cluster", "node", "gpu_uuid", "namespace", "pod")):
+            free = part.during[0]
+            for start, end in [*(other.during for other in named), (part.during[1], part.during[1])]:
+                if free < min(start, part.during[1]):
+                    found.append((part, (free, min(start, part.during[1]))))
+                free = max(free, end)
+    return found

@@ -19,9 +19,9 @@ held AS (  -- an unknown reading ended the hold before it; of its own time it sa
     JOIN (SELECT unnest([0, 1]) AS hours_on) AS crossing ON held_from // 3600000000 + hours_on <= (held_to - 1) // 3600000000
     WHERE requests_running IS NOT NULL
 ),
-placed AS (  -- clipped to the time that the deployment is in force, as GPU samples are
+placed AS (  -- clipped to the time that each dated row of the deployment is in force, in its pool, as GPU samples are
     SELECT
-        place.charge_period_start, place.pool_no, place.deployment_no, requests_running,
+        place.charge_period_start, deployment.pool_no, place.deployment_no, requests_running,
         GREATEST(held_from, hour_no * 3600000000, epoch_us(deployment.effective_from)) AS placed_from,
         LEAST(held_to, (hour_no + 1) * 3600000000, epoch_us(deployment.effective_to))  AS placed_to
     FROM held

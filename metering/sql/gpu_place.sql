@@ -2,8 +2,8 @@
 -- grain:  gpu_series_no, deployment_no, effective_from
 -- reads:  raw.gpu_sample, raw.gpu_series, raw.gpu_device, book.deployment, book.deployment_key, book.energy_rate
 -- params: period_start, period_end
--- why:    which deployments a GPU is of depends on its series and on the book: settled once, for all that samples tell; with every
---         range of theirs, since a series that names a deployment is never asked for its patterns, nor a whole for its slices; a MIG
+-- why:    which deployments a GPU is of depends on its series and on the book: settled once, for all that samples tell; to the
+--         instant, as its time is counted: the deployment it names while that is in force, else those whose patterns fit; a MIG
 --         slice weighs what it has of its GPU's compute, in 28ths: a seventh, or a quarter where a GPU has four
 WITH seen AS (  -- a hold is an hour at most; only energy is asked for as far as a day beyond the span
     SELECT DISTINCT gpu_series_no
@@ -37,18 +37,30 @@ named AS (
         in_force.deployment_no, in_force.pool_no, in_force.effective_from, in_force.effective_to
     FROM series
     JOIN in_force ON in_force.deployment_id = series.deployment
+),
+unnamed AS (  -- the time before, between and after the ranges of the deployment that a series names; all time where it names none
+    SELECT
+        gpu_series_no, effective_to AS unnamed_from,
+        LEAD(effective_from, 1, 'infinity'::TIMESTAMP) OVER (PARTITION BY gpu_series_no ORDER BY effective_from) AS unnamed_to
+    FROM (
+        SELECT gpu_series_no, effective_from, effective_to FROM named
+        UNION ALL
+        SELECT gpu_series_no, '-infinity'::TIMESTAMP, '-infinity'::TIMESTAMP FROM series
+    )
 )
 SELECT * FROM named
 UNION ALL  -- a pattern that is NULL asks nothing
 SELECT
-    series.gpu_series_no, series.gpu_uuid, series.is_whole, series.weight,
-    in_force.deployment_no, in_force.pool_no, in_force.effective_from, in_force.effective_to
+    series.gpu_series_no, series.gpu_uuid, series.is_whole, series.weight, in_force.deployment_no, in_force.pool_no,
+    GREATEST(in_force.effective_from, unnamed.unnamed_from) AS effective_from,
+    LEAST(in_force.effective_to, unnamed.unnamed_to)        AS effective_to
 FROM series
+JOIN unnamed ON unnamed.gpu_series_no = series.gpu_series_no AND unnamed.unnamed_from < unnamed.unnamed_to
 JOIN in_force
-    ON COALESCE(match_cluster, match_node, match_gpu_uuid, match_namespace, match_pod) IS NOT NULL
+    ON in_force.effective_from < unnamed.unnamed_to AND in_force.effective_to > unnamed.unnamed_from
+    AND COALESCE(match_cluster, match_node, match_gpu_uuid, match_namespace, match_pod) IS NOT NULL
     AND COALESCE(series.cluster LIKE match_cluster ESCAPE '\', TRUE)
     AND COALESCE(series.node LIKE match_node ESCAPE '\', TRUE)
     AND COALESCE(series.gpu_uuid LIKE match_gpu_uuid ESCAPE '\', TRUE)
     AND COALESCE(series.namespace LIKE match_namespace ESCAPE '\', TRUE)
     AND COALESCE(series.pod LIKE match_pod ESCAPE '\', TRUE)
-WHERE series.gpu_series_no NOT IN (SELECT gpu_series_no FROM named)

@@ -16,13 +16,13 @@ WITH idle AS (
 ),
 in_force AS (
     SELECT
-        charge_period_start, deployment_no,
+        charge_period_start, pool_no, deployment_no,
         SUM(epoch_us(LEAST(effective_to, charge_period_start + INTERVAL 1 HOUR)) - epoch_us(GREATEST(effective_from, charge_period_start)))
             AS in_force_us
-    FROM (SELECT DISTINCT charge_period_start, deployment_no FROM idle WHERE covered_us > 0)
-    JOIN book.deployment USING (deployment_no)
+    FROM (SELECT charge_period_start, pool_no, deployment_no FROM idle WHERE covered_us > 0)
+    JOIN book.deployment USING (pool_no, deployment_no)
     WHERE effective_from < charge_period_start + INTERVAL 1 HOUR AND effective_to > charge_period_start
-    GROUP BY charge_period_start, deployment_no
+    GROUP BY charge_period_start, pool_no, deployment_no
 ),
 running AS (
     SELECT
@@ -51,7 +51,7 @@ rest AS (  -- the time to be told is the deployment's, less the part of its GPU 
         idle.utilization = 'active' AND idle.covered_us > 0 AND idle.covered_us * idle.paid_us * 1000000
             >= in_force.in_force_us * (idle.paid_us - COALESCE(fallen.down_us, 0)) * idle.min_coverage_ppm AS is_told
     FROM idle
-    LEFT JOIN in_force USING (charge_period_start, deployment_no)         -- NULL: no engine tells
+    LEFT JOIN in_force USING (charge_period_start, pool_no, deployment_no)  -- NULL: no engine tells
     LEFT JOIN fallen USING (charge_period_start, pool_no, deployment_no)  -- NULL: all could serve
 ),
 told AS (  -- a tie between the two remainders goes to below_saturation, whose name sorts first: that is rounding half up

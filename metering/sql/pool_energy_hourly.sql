@@ -3,31 +3,59 @@
 -- reads:  raw.gpu_sample, raw.gpu_series, raw.gpu_device, metering.gpu_place, book.energy_rate
 -- params: period_start, period_end, sample_hold_us
 -- why:    a device's own counter misses nothing between two readings; where it has none, a reading of power holds as one of activity
---         does; slices have no meter, so a GPU's energy is its whole device's, and goes where its slices run if they run in one pool
+--         does; slices have no meter, so a GPU's energy is its whole device's, and goes where the slices told in the hour run, if that is one pool
 WITH priced AS (
     SELECT DISTINCT pool_no FROM book.energy_rate
     WHERE effective_from < $period_end::TIMESTAMP AND effective_to > $period_start::TIMESTAMP
 ),
-pool_claim AS (
-    SELECT gpu_series_no, pool_no, epoch_us(effective_from) AS claimed_from, epoch_us(effective_to) AS claimed_to
-    FROM metering.gpu_place
-    WHERE is_whole
-    UNION
-    SELECT whole.gpu_series_no, slice.pool_no, epoch_us(slice.effective_from), epoch_us(slice.effective_to)
-    FROM metering.gpu_place AS slice
-    JOIN raw.gpu_device AS device ON device.gpu_uuid = slice.gpu_uuid AND device.mig_profile = ''
-    JOIN raw.gpu_series AS whole ON whole.device_no = device.device_no
-    WHERE NOT slice.is_whole AND whole.gpu_series_no NOT IN (SELECT gpu_series_no FROM metering.gpu_place)
-),
 charge_hour AS (
     SELECT unnest(range(epoch_us($period_start::TIMESTAMP) // 3600000000, epoch_us($period_end::TIMESTAMP) // 3600000000)) AS hour_no
 ),
-edge AS (
-    SELECT DISTINCT
-        hour_no, gpu_series_no,
-        unnest([GREATEST(claimed_from, hour_no * 3600000000), LEAST(claimed_to, (hour_no + 1) * 3600000000)]) AS edge_us
+slice_seen AS (
+    SELECT
+        epoch_us(sampled_at) // 3600000000 AS hour_no, device_no, gpu_series_no,
+        MIN(epoch_us(sampled_at)) AS first_us, MAX(epoch_us(sampled_at)) AS last_us
+    FROM raw.gpu_sample
+    WHERE sampled_at >= $period_start::TIMESTAMP - to_microseconds($sample_hold_us::BIGINT) AND sampled_at < $period_end::TIMESTAMP
+        AND device_no IN (SELECT device_no FROM raw.gpu_device WHERE mig_profile <> '')
+    GROUP BY hour_no, device_no, gpu_series_no
+),
+slice_hour AS (
+    SELECT hour_no, device_no, MAX_BY(gpu_series_no, last_us) AS last_series_no, MAX(last_us) AS last_us, LEAD(MIN(first_us)) OVER later AS next_us
+    FROM slice_seen
+    GROUP BY hour_no, device_no
+    WINDOW later AS (PARTITION BY device_no ORDER BY hour_no)
+),
+slice_told AS (  -- hours that a slice was read in, or that its last reading before them holds into
+    SELECT hour_no, gpu_series_no FROM slice_seen
+    UNION
+    SELECT hour_no + 1, last_series_no
+    FROM slice_hour
+    WHERE LEAST(last_us + $sample_hold_us::BIGINT, COALESCE(next_us, 9223372036854775807)) > (hour_no + 1) * 3600000000
+),
+pool_claim AS (
+    SELECT gpu_series_no, pool_no, TRUE AS is_own, epoch_us(effective_from) AS from_us, epoch_us(effective_to) AS to_us, NULL AS hour_no
+    FROM metering.gpu_place
+    WHERE is_whole
+    UNION
+    SELECT whole.gpu_series_no, slice.pool_no, FALSE, epoch_us(slice.effective_from), epoch_us(slice.effective_to), slice_told.hour_no
+    FROM slice_told
+    JOIN metering.gpu_place AS slice USING (gpu_series_no)
+    JOIN raw.gpu_device AS device ON device.gpu_uuid = slice.gpu_uuid AND device.mig_profile = ''
+    JOIN raw.gpu_series AS whole ON whole.device_no = device.device_no
+),
+hour_claim AS (
+    SELECT
+        charge_hour.hour_no, gpu_series_no, pool_no, is_own, GREATEST(from_us, charge_hour.hour_no * 3600000000) AS claimed_from,
+        LEAST(to_us, (charge_hour.hour_no + 1) * 3600000000) AS claimed_to
     FROM charge_hour
-    JOIN pool_claim ON claimed_from < (hour_no + 1) * 3600000000 AND claimed_to > hour_no * 3600000000
+    JOIN pool_claim
+        ON from_us < (charge_hour.hour_no + 1) * 3600000000 AND to_us > charge_hour.hour_no * 3600000000
+        AND COALESCE(pool_claim.hour_no, charge_hour.hour_no) = charge_hour.hour_no  -- NULL: of every hour
+),
+edge AS (
+    SELECT DISTINCT hour_no, gpu_series_no, unnest([claimed_from, claimed_to]) AS edge_us
+    FROM hour_claim
 ),
 stretch AS (
     SELECT
@@ -35,13 +63,19 @@ stretch AS (
         LEAD(edge_us) OVER (PARTITION BY hour_no, gpu_series_no ORDER BY edge_us) AS placed_to
     FROM edge
 ),
-placement AS (  -- time that two pools claim belongs to neither
-    SELECT stretch.hour_no, stretch.gpu_series_no, stretch.placed_from, stretch.placed_to, MIN(pool_no) AS pool_no
+claimed AS (  -- slices are asked at times at which nothing places the whole
+    SELECT
+        hour_no, gpu_series_no, placed_from, placed_to,
+        COALESCE(MIN(pool_no) FILTER (is_own), MIN(pool_no)) AS pool_no, COALESCE(MAX(pool_no) FILTER (is_own), MAX(pool_no)) AS pool_last
     FROM stretch
-    JOIN pool_claim USING (gpu_series_no)
+    JOIN hour_claim USING (hour_no, gpu_series_no)
     WHERE claimed_from <= placed_from AND claimed_to >= placed_to
-    GROUP BY stretch.hour_no, stretch.gpu_series_no, stretch.placed_from, stretch.placed_to
-    HAVING MIN(pool_no) = MAX(pool_no) AND MIN(pool_no) IN (SELECT pool_no FROM priced)
+    GROUP BY hour_no, gpu_series_no, placed_from, placed_to
+),
+placement AS (  -- time that two pools claim belongs to neither
+    SELECT hour_no, gpu_series_no, placed_from, placed_to, pool_no
+    FROM claimed
+    WHERE pool_no = pool_last AND pool_no IN (SELECT pool_no FROM priced)
 ),
 metered AS (
     SELECT DISTINCT device_no FROM placement JOIN raw.gpu_series USING (gpu_series_no)

@@ -16,22 +16,31 @@ WITH in_force AS (  -- of several dated rows in an hour the first says the pool 
     WHERE deployment.deployment_no IN (SELECT deployment_no FROM book.deployment WHERE role <> 'both')
     GROUP BY charge_hour.charge_period_start, deployment.deployment_no
 ),
-reader AS (
-    SELECT in_force.charge_period_start, in_force.pool_no, in_force.deployment_no
+reading AS (
+    SELECT DISTINCT
+        in_force.charge_period_start, in_force.pool_no, in_force.deployment_no, served.model_no,
+        place.model_no IS NOT NULL AS is_alone
     FROM in_force
-    ANTI JOIN metering.prefill_place_hourly AS place
+    LEFT JOIN metering.served_model AS served  -- NULL: lists no model
+        ON served.deployment_no = in_force.deployment_no
+        AND served.effective_from < in_force.charge_period_start + INTERVAL 1 HOUR
+        AND served.effective_to > in_force.charge_period_start
+    LEFT JOIN metering.prefill_place_hourly AS place  -- NULL: others read its prompts too
         ON place.charge_period_start = in_force.charge_period_start AND place.prefill_deployment_no = in_force.deployment_no
+        AND place.model_no = served.model_no
     WHERE in_force.role = 'prefill'
 ),
-asked AS (  -- of its models no prompt was placed elsewhere: it is one of several readers of each
-    SELECT DISTINCT usage.charge_period_start, served.deployment_no
+reader AS (  -- whoever reads any model beside others; what it reads alone is placed on it
+    SELECT DISTINCT charge_period_start, pool_no, deployment_no FROM reading WHERE NOT is_alone
+),
+asked AS (
+    SELECT DISTINCT usage.charge_period_start, reading.deployment_no
     FROM metering.placed_usage_hourly AS usage
     JOIN in_force
         ON in_force.charge_period_start = usage.charge_period_start AND in_force.deployment_no = usage.deployment_no
         AND in_force.role = 'decode'
-    JOIN metering.served_model AS served
-        ON served.model_no = usage.model_no AND served.effective_from < usage.charge_period_start + INTERVAL 1 HOUR
-        AND served.effective_to > usage.charge_period_start
+    JOIN reading
+        ON reading.charge_period_start = usage.charge_period_start AND reading.model_no = usage.model_no AND NOT reading.is_alone
     WHERE usage.charge_period_start >= $period_start::TIMESTAMP AND usage.charge_period_start < $period_end::TIMESTAMP
         AND (usage.uncached_input_tokens > 0 OR usage.cache_read_tokens > 0 OR usage.cache_write_tokens > 0)
 ),

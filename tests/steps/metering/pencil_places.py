@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
-from tests.steps.metering.facts import HOUR, PREFILL, Dated, Deployment, Event, Facts, Sample
+from tests.steps.metering.facts import FOREVER, HOUR, PREFILL, Dated, Deployment, Event, Facts, Sample
 
 
 def overlap(dated: Dated, hour: int, *others: Dated) -> int:
@@ -67,16 +68,26 @@ def activity(facts: Facts, parts: list[Deployment], hour: int) -> tuple[int, int
     for s in facts.samples:
         later = min((o.at for o in facts.samples if o.gpu == s.gpu and o.at > s.at), default=s.at + facts.hold)
         held = Dated(start=s.at, end=min(later, s.at + facts.hold))
-        claims = [d for d in facts.deployments if d.id == s.deployment]
-        claims = claims or [
-            d for d in facts.deployments if fits(d, s, ("cluster", "node", "gpu_uuid", "namespace", "pod"))
-        ]
-        for d in parts:
-            alone = not any(overlap(d, hour, o) for o in claims if o.id != d.id)
-            if s.ppm is not None and d in claims and alone:
+        claimed = claims(facts, s)
+        for d in claimed:
+            alone = not any(overlap(d, hour, o) for o in claimed if o.id != d.id)
+            if s.ppm is not None and d.id in {part.id for part in parts} and alone:
                 observed += overlap(d, hour, held)
                 busy += s.ppm * overlap(d, hour, held)
     return observed, busy
+
+
+def claims(facts: Facts, s: Sample) -> list[Deployment]:
+    """Whose a GPU is and when: of the deployment it names while that is in force; at other times of all whose patterns fit."""
+    named = sorted((d for d in facts.deployments if d.id == s.deployment), key=lambda d: d.start)
+    edges = [0, *(edge for d in named for edge in (d.start, d.end)), FOREVER]
+    return named + [
+        replace(d, start=max(d.start, start), end=min(d.end, end))
+        for d in facts.deployments
+        if fits(d, s, ("cluster", "node", "gpu_uuid", "namespace", "pod"))
+        for start, end in zip(edges[::2], edges[1::2], strict=True)
+        if max(d.start, start) < min(d.end, end)
+    ]
 
 
 def downtime(facts: Facts, parts: list[Deployment], hour: int) -> dict[str, int]:
@@ -98,23 +109,24 @@ def told(facts: Facts, parts: list[Deployment], hour: int, paid: int, up: int) -
 
 
 def lone_reader(facts: Facts, name: str, hour: int) -> bool:
-    """Whether a deployment prefills and, of each of its models, is not the only one that does."""
+    """Whether a deployment prefills and, of any of its models, is not the only one that does; or lists none."""
     there = [d for d in facts.deployments if overlap(d, hour)]
     mine = {m for d in there if d.id == name for m in d.models}
     others = {
         m for d in there if d.id != name and role(facts, d.id, hour) == "prefill" for m in mine if serves(facts, d, m)
     }
-    return role(facts, name, hour) == "prefill" and mine <= others
+    return role(facts, name, hour) == "prefill" and (not mine or bool(mine & others))
 
 
 def was_asked(facts: Facts, name: str, hour: int) -> bool:
-    """Whether prompts of its models came to deployments that decode."""
+    """Whether prompts of its models came to deployments that decode, and stayed there."""
     mine = [d for d in facts.deployments if d.id == name and overlap(d, hour)]
     for e in facts.events:
         if hour <= e.at < hour + HOUR and any(dict(e.tokens).get(kind) for kind in PREFILL):
             model = meant(facts, e, hour)
             ran = place(facts, e, model, hour)
-            if ran and role(facts, ran, hour) == "decode" and any(serves(facts, d, model) for d in mine):
+            stayed = ran and role(facts, ran, hour) == "decode" and reader(facts, ran, model, hour) == ran
+            if stayed and any(serves(facts, d, model) for d in mine):
                 return True
     return False
 

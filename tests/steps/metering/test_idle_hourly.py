@@ -178,3 +178,18 @@ def test_gpus_of_a_draft_model_belong_to_the_deployment(metered) -> None:
         events=(Event(at=NOON, tokens=(("output", 5),)),))  # fmt: skip
 
     assert by_cause(metered(facts, NOON, NOON + HOUR)) == {("workload", ""): 630, ("idle", "inactive"): 270}
+
+
+def test_engines_tell_of_the_pool_their_deployment_is_in(metered) -> None:
+    """Moved from one pool to another at half past twelve, each half is told where it was."""
+    half = NOON + HOUR // 2
+    facts = replace(
+        FLEET, pools=(Pool(gpus=4), Pool(id="q", gpus=4)), rates=(Rate(nano=250), Rate(pool="q", nano=250)), events=(),
+        deployments=(Deployment(gpus=4, end=half), Deployment(pool="q", gpus=4, start=half)), counts=gauges((0, 0)),
+    )  # fmt: skip
+    session = metered(facts, NOON, NOON + HOUR)
+
+    assert session.rows(
+        "SELECT pool_id, cause, idle_nano FROM metering.idle_hourly JOIN book.pool_key USING (pool_no)"
+        " WHERE deployment_no > 0 ORDER BY ALL"
+    ) == [("p", "no_requests", 300), ("q", "no_requests", 300)]

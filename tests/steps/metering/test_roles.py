@@ -213,6 +213,27 @@ def test_a_reader_that_took_requests_by_name_bears_these(metered) -> None:
     assert nobodys(session, "more") == {("idle", "unplaced_prefill"): 1000}
 
 
+@pytest.mark.parametrize(
+    ("model", "samples", "line"),
+    [
+        ("m", BUSY, ("workload", "unplaced_prefill")),
+        ("m", LAZY, ("idle", "unplaced_prefill")),
+        ("n", LAZY, None),
+        ("other", BUSY, ("workload", "unplaced_prefill")),
+        ("other", LAZY, ("idle", "no_requests")),
+    ],
+)
+def test_a_reader_that_shares_one_model_is_unplaced_for_that_one(
+    metered, model: str, samples: tuple[Sample, ...], line: tuple[str, str] | None
+) -> None:
+    """It alone reads `n`, whose prompts are its own; prompts of `m`, which others read too, may have been read by it."""
+    reads, more, writes = (replace(d, models=("m", "n")) for d in TWO.deployments)
+    event = Event(at=NOON, model=model, tokens=PROMPT + ANSWER)
+    facts = replace(TWO, deployments=(reads, replace(more, models=("m",)), writes), events=(event,), samples=samples)
+
+    assert nobodys(metered(facts, NOON, NOON + HOUR)) == ({line: 1000} if line else {})
+
+
 def test_the_only_reader_has_every_prompt_and_lost_logs_are_lost(metered) -> None:
     """It is no reader without a place: without tokens it is idle or busy as any other."""
     alone = replace(APART, events=QUIET, samples=BUSY, hold=HOUR)
