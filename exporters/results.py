@@ -23,7 +23,7 @@ from apportion.ledger.connection import Ledger, Row, Session
 TABLES: Final = (
     "months", "chargeback", "settlement", "unit_cost", "refused_hours", "counters", "pool_shares", "reconciliation",
     "sources", "streams", "observed_usage", "stream_gaps", "collectors", "ingest_totals", "rejections", "discoveries", "inventory",
-    "step_runs", "job_runs", "prices", "price_doubts",
+    "step_runs", "job_runs", "prices", "price_doubts", "price_terms",
 )  # fmt: skip
 """Written anew each time."""
 
@@ -49,6 +49,12 @@ HOURLY: Final = {
         "count(*)",
         "sum(prefill_share)::HUGEINT",
         "sum(decode_share)::HUGEINT",
+    ),
+    "external_charges": (
+        "export.external_charges",
+        _COST,
+        "sum(consumed_tokens)::HUGEINT",
+        "sum(cost_in_currency_nano)::HUGEINT",
     ),
     "phase_choices": ("metering.phase_share_hourly", "count(*)", "count(DISTINCT phase_split)", "min(phase_split)"),
 }
