@@ -56,8 +56,15 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         columns[0].total = "total"
         table("What the month's settlement adds", columns, console)
     if found.get("hours"):
-        rows = [{"hour": f"{one['charge_period_start']:%Y-%m-%dT%H:%MZ}", **one} for one in found["hours"]]
-        table("The dearest hours", columns_of(rows, ("hour", "effective_cost_nano")), console)
+        rows = [
+            {
+                "hour": f"{one['charge_period_start']:%Y-%m-%dT%H:%MZ}",
+                "stale": "as metered before: it waits for a rate" if one["is_stale"] else "",
+                **one,
+            }
+            for one in found["hours"]
+        ]
+        table("The dearest hours", columns_of(rows, ("hour", "stale", "effective_cost_nano")), console)
         console.print(f"\nTo the bottom of one: --hour {rows[0]['hour']} instead of --month")
 
 
