@@ -20,30 +20,29 @@ from apportion.domain.tokens import DECODE, PREFILL
 from apportion.ledger.connection import Row, Session
 from exporters import causes
 from exporters.explanation_absent import nothing
+from exporters.explanation_costs import INSIDE, external, metered_to, objects, origins, stale
 
 HOURS_MAX: Final = 5
 """Hours worth looking at first: the dearest ones."""
 
-_KNOWS_CHOICES: Final = "SELECT count(*) > 0 FROM information_schema.tables WHERE table_name = 'phase_choices'"
-
-_INSIDE: Final = """
-WHERE charge_period_start >= $start AND charge_period_start < $end
-    AND ($team::VARCHAR IS NULL OR team_id = $team) AND ($model::VARCHAR IS NULL OR model_id = $model)
-    AND ($deployment::VARCHAR IS NULL OR deployment_id = $deployment) AND ($pool::VARCHAR IS NULL OR pool_id = $pool)
+_IS_KNOWN: Final = """
+SELECT count(*) = 3 FROM information_schema.tables WHERE table_name IN ('phase_choices', 'price_terms', 'external_charges')
 """
+
 _LINES: Final = f"""
 SELECT
-    pool_id, deployment_id, model_id, cost_kind::VARCHAR AS cost_kind, cause, token_kind::VARCHAR AS token_kind,
+    pool_id, deployment_id, provider, model_id, tier, cost_kind::VARCHAR AS cost_kind, cause, token_kind::VARCHAR AS token_kind,
     allocation_method, confidence::VARCHAR AS confidence, count(DISTINCT charge_period_start) AS hours,
     sum(consumed_tokens)::HUGEINT AS consumed_tokens, sum(effective_cost_nano)::HUGEINT AS effective_cost_nano
-FROM chargeback_hourly {_INSIDE}
+FROM chargeback_hourly {INSIDE}
 GROUP BY ALL
 ORDER BY
-    effective_cost_nano DESC NULLS LAST, pool_id, deployment_id, model_id, cost_kind, cause, token_kind, allocation_method, confidence
+    effective_cost_nano DESC NULLS LAST, pool_id, deployment_id, provider, model_id, tier, cost_kind, cause, token_kind, allocation_method,
+    confidence
 """
 _HOURS: Final = f"""
 SELECT charge_period_start, sum(effective_cost_nano)::HUGEINT AS effective_cost_nano
-FROM chargeback_hourly {_INSIDE}
+FROM chargeback_hourly {INSIDE}
 GROUP BY charge_period_start
 ORDER BY effective_cost_nano DESC NULLS LAST, charge_period_start
 LIMIT {HOURS_MAX}
@@ -55,11 +54,8 @@ WHERE billing_period = $start AND team_id = $team AND ($pool::VARCHAR IS NULL OR
 GROUP BY ALL
 ORDER BY ALL
 """
-_CAUSES: Final = f"""
-SELECT DISTINCT cost_kind::VARCHAR AS cost_kind, cause, team_id FROM chargeback_hourly {_INSIDE} ORDER BY ALL
-"""
 _PLACES: Final = f"""
-SELECT pool_id, deployment_id FROM chargeback_hourly {_INSIDE} AND pool_id <> ''
+SELECT pool_id, deployment_id FROM chargeback_hourly {INSIDE} AND pool_id <> ''
 GROUP BY ALL
 ORDER BY ALL
 """
@@ -98,6 +94,11 @@ class Question:
         return self.period.end - self.period.start == HOUR
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it asks for whole pools, so that what they cost at the origin is what it adds up to."""
+        return self.team is None and self.model is None and self.deployment is None
+
+    @property
     def is_settled(self) -> bool:
         """Whether settlement, which knows teams and pools, has lines of it: a team's month."""
         return not self.is_hour and self.team is not None and self.model is None and self.deployment is None
@@ -114,33 +115,41 @@ class Question:
 def explained(results: Session, question: Question) -> dict[str, Any]:
     """What a figure is made of, ready for JSON.
 
-    Returns: `lines` of the figure as metered, and what to do about their `causes`; of a month also what `settled` adds and its
-    dearest `hours`; of an hour the `deployment_hours` behind it, each with origin charges, cost, idle and phases, what of it was
-    asked about, the chosen rung marked. `charged_cost_nano` is what the month's chargeback says, where settlement is known.
+    Returns: `lines` of the figure as metered, what to do about their `causes`, and `external` usage by whose price; of a month also
+    what `settled` adds and its dearest `hours`; of an hour the `deployment_hours` behind it, each with origin charges, cost, idle and
+    phases, what of it was asked about, the chosen rung marked. Of an hour, and of a month of whole pools, `origin_charges` and the
+    `prices` behind them. `charged_cost_nano` is what the month's chargeback says, where settlement is known; `stale` is not None where
+    hours wait for a rate.
     Raises: UsageError when nothing was metered there, naming what there is; LedgerError for results of an earlier version.
     """
-    if not results.value(_KNOWS_CHOICES):
+    if not results.value(_IS_KNOWN):
         msg = "these results were published by an earlier version of apportion; `apportion meter` publishes them again"
         raise LedgerError(msg)
-    lines = _objects(results, _LINES, question.parameters)
+    lines = objects(results, _LINES, question.parameters)
     if not lines:
         raise UsageError(nothing(results, question.parameters))
     metered = sum(line["effective_cost_nano"] or 0 for line in lines)
-    settled = _objects(results, _SETTLED, _only(question, "start", "team", "pool")) if question.is_settled else []
+    settled = objects(results, _SETTLED, _only(question, "start", "team", "pool")) if question.is_settled else []
     moved = sum(line["effective_cost_nano"] for line in settled) if question.is_settled else None
+    waiting = stale(results, question.parameters)
     found: dict[str, Any] = {
-        "period_start": question.period.start, "period_end": question.period.end, "team_id": question.team,
+        "period_start": question.period.start, "period_end": question.period.end,
+        "metered_to": metered_to(results, question.period), "team_id": question.team,
         "model_id": question.model, "deployment_id": question.deployment, "pool_id": question.pool,
         "billing_currency": results.value("SELECT billing_currency FROM status"), "effective_cost_nano": metered,
-        "settled_cost_nano": moved, "charged_cost_nano": None if moved is None else metered + moved,
-        "lines": lines, "causes": _causes(results, question),
+        "settled_cost_nano": moved, "charged_cost_nano": None if moved is None else metered + moved, "stale": waiting,
+        "lines": lines, "causes": _causes(lines, question.team), "external": external(results, question.parameters),
     }  # fmt: skip
+    if question.is_hour or question.is_whole:
+        found |= origins(results, question.period, lines)
     if question.is_hour:
         places = results.rows(_PLACES, question.parameters)
         found["deployment_hours"] = [_deployment_hour(results, question.period, place, lines) for place in places]
     else:
         found["settled"] = settled
-        found["hours"] = _objects(results, _HOURS, question.parameters)
+        hours = objects(results, _HOURS, question.parameters)
+        behind = waiting["charged_hours"] if waiting else []
+        found["hours"] = [{**hour, "is_stale": hour["charge_period_start"] in behind} for hour in hours]
     return found
 
 
@@ -162,11 +171,11 @@ def _only(question: Question, *names: str) -> dict[str, object]:
     return {name: question.parameters[name] for name in names}
 
 
-def _causes(results: Session, question: Question) -> list[dict[str, str]]:
+def _causes(lines: Sequence[Mapping[str, Any]], team: str | None) -> list[dict[str, str]]:
     """What the causes of the lines mean and who can do what about them, each once."""
     found: dict[str, dict[str, str]] = {}
-    for cost_kind, cause, team in results.rows(_CAUSES, question.parameters):
-        known = causes.of_line(cost_kind, cause, team)
+    for line in lines:
+        known = causes.of_line(line["cost_kind"], line["cause"], team or "")
         if known is not None:
             name, said = known
             found[name] = {"cause": name, "means": said.means, "who_can_act": said.who_can_act}
@@ -177,13 +186,15 @@ def _deployment_hour(results: Session, hour: Period, place: Row, lines: Sequence
     pool, deployment = place
     asked = {"start": hour.start, "pool": pool, "deployment": deployment}
     parts = {
-        name: _objects(results, sql, asked if "$deployment" in sql else {"start": hour.start, "pool": pool})
+        name: objects(results, sql, asked if "$deployment" in sql else {"start": hour.start, "pool": pool})
         for name, sql in _PARTS.items()
     }
     cost = next(iter(parts.pop("cost")), None)
     choice = next(iter(parts.pop("phase_choice")), None)
     for rung in parts["phases"]:
         rung["inputs"] = json.loads(rung["inputs"] or "{}")
+        if "prefill_weight" in rung["inputs"] and cost is not None:
+            rung["inputs"]["weight_scale"] = cost["weight_scale"]
         rung["is_chosen"] = choice is not None and rung["phase_method"] == choice["phase_method"]
     if choice is not None:
         choice |= _asked_by(choice, parts["phases"])
@@ -236,8 +247,3 @@ def _meter_again(results: Session, hour: Period) -> str:
         "this hour was metered before the rungs of its phase split were kept; "
         f"`apportion meter --since {since:%Y-%m-%dT%H:%MZ} --until {until:%Y-%m-%dT%H:%MZ}` meters its month again and keeps them"
     )
-
-
-def _objects(results: Session, sql: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
-    columns = [row[0] for row in results.rows(f"DESCRIBE {sql}", parameters)]
-    return [dict(zip(columns, row, strict=True)) for row in results.rows(sql, parameters)]

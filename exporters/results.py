@@ -23,7 +23,7 @@ from apportion.ledger.connection import Ledger, Row, Session
 TABLES: Final = (
     "months", "chargeback", "settlement", "unit_cost", "refused_hours", "counters", "pool_shares", "reconciliation",
     "sources", "streams", "observed_usage", "stream_gaps", "collectors", "ingest_totals", "rejections", "discoveries", "inventory",
-    "step_runs", "job_runs", "prices", "price_doubts",
+    "step_runs", "job_runs", "prices", "price_doubts", "price_terms",
 )  # fmt: skip
 """Written anew each time."""
 
@@ -33,14 +33,14 @@ HOURLY: Final = {
     "chargeback_hourly": (
         "attribution.charge_hourly",
         _COST,
-        "count(effective_cost_nano)",
+        "count(effective_cost_nano), count(*)",
         "sum(consumed_tokens)::HUGEINT",
     ),
     "hours": ("metering.deployment_hourly", _COST, "sum(workload_nano)::HUGEINT", "count(*)"),
     "origin_charges": (
         "metering.origin_charge_hourly",
         _COST,
-        "sum(billed_cost_nano)::HUGEINT",
+        "sum(billed_cost_nano)::HUGEINT, count(*)",
         "sum(list_cost_nano)::HUGEINT",
     ),
     "idle_hours": ("metering.idle_hourly", "sum(idle_nano)::HUGEINT", "count(DISTINCT cause)", "count(*)"),
@@ -50,9 +50,16 @@ HOURLY: Final = {
         "sum(prefill_share)::HUGEINT",
         "sum(decode_share)::HUGEINT",
     ),
+    "external_charges": (
+        "metering.external_usage_hourly",
+        _COST,
+        "sum(consumed_tokens)::HUGEINT",
+        "sum(cost_in_currency_nano)::HUGEINT",
+    ),
     "phase_choices": ("metering.phase_share_hourly", "count(*)", "count(DISTINCT phase_split)", "min(phase_split)"),
 }
-"""Carried over, each with the table that its rows are of, and what tells besides hours whether they are the same."""
+"""Carried over, each with the table that its rows are of, and what tells besides hours whether they are the same: of rows one to one also
+their count, which external usage is not, since callers of a team add up."""
 
 _STATUS: Final = """
 SELECT
@@ -67,7 +74,7 @@ SELECT DISTINCT period_start, period_end FROM attribution.revision WHERE revisio
 """
 
 _CHECKSUM: Final = """
-SELECT min(charge_period_start), max(charge_period_start), count(*), {}, {}, {} FROM {}
+SELECT min(charge_period_start), max(charge_period_start), {}, {}, {} FROM {}
 """
 
 _publishes = count(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from apportion.cli.output import console, print_json
+from apportion.cli.refused import warn_of_refused_hours
 from apportion.cli.results import published
 from apportion.cli.times import instant
 from apportion.domain.errors import UsageError
@@ -22,11 +23,13 @@ def run(options: argparse.Namespace) -> int:
         deployment=options.deployment,
         pool=options.pool,
     )
-    found = explanation.explained(published(options), question)
+    results = published(options)
+    found = explanation.explained(results, question)
     if options.json:
         print_json(explanation.shown(found))
     else:
         explanation_screen.show(found, console())
+    warn_of_refused_hours(results, question.period)
     return 0
 
 
@@ -36,14 +39,13 @@ def _period(options: argparse.Namespace) -> Period:
         raise UsageError("say which figure: --month 2026-10, or --hour 2026-10-07T14:00Z.")
     if hour is None:
         return _month(options.month)
+    if options.month is not None:
+        raise UsageError("--hour and --month are two figures; say one of them.")
     if hour != hour_of(hour):
         raise UsageError(
             f"--hour {options.hour} is inside an hour; write its start, as in {hour_of(hour):%Y-%m-%dT%H:%MZ}."
         )
-    whole = Period(hour, hour + HOUR)
-    if options.month is not None and not _month(options.month).start <= hour < _month(options.month).end:
-        raise UsageError(f"--hour {options.hour} is not in --month {options.month}; leave out the month.")
-    return whole
+    return Period(hour, hour + HOUR)
 
 
 def _month(text: str) -> Period:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from rich.markup import escape
-
 from apportion.cli.output import console
+from apportion.cli.refused import warn_of_refused_hours
 from apportion.cli.results import published
 from apportion.domain.errors import UsageError
-from apportion.domain.period import Period, month
-from apportion.ledger.connection import Session
+from apportion.domain.period import month
 from exporters import chargeback
 
 
@@ -40,18 +38,5 @@ def run(options: argparse.Namespace) -> int:
         chargeback.show(frame, console())
     else:
         sys.stdout.write(chargeback.text(frame, format_name))
-    _warn_of_refused_hours(results, period)
+    warn_of_refused_hours(results, period)
     return 0
-
-
-def _warn_of_refused_hours(results: Session, month: Period) -> None:
-    """Say, beside the figures, that they are not those of the whole month."""
-    refused, reason = results.row(
-        "SELECT count(*), min(reason) FROM refused_hours WHERE charge_period_start >= $start AND charge_period_start < $end",
-        {"start": month.start, "end": month.end},
-    )
-    if refused:
-        console(stderr=True).print(
-            f"[yellow]warning[/yellow] {refused} hours of this month could not be metered with the rates as they are now; "
-            f"they stand as they were metered before, or not at all: {escape(reason)}"
-        )

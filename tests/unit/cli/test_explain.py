@@ -81,7 +81,7 @@ def test_amounts_are_text_and_all_else_stays() -> None:
 def test_a_name_cannot_move_the_cursor() -> None:
     """What a model is called is printed without its control characters."""
     line = {
-        "pool_id": "", "deployment_id": "", "model_id": "m\x1b[2J", "cost_kind": "external", "cause": "no_price",
+        "pool_id": "", "deployment_id": "", "provider": "p", "tier": "", "model_id": "m\x1b[2J", "cost_kind": "external", "cause": "no_price",
         "token_kind": "output", "allocation_method": "", "confidence": "", "hours": 1, "consumed_tokens": 5,
         "effective_cost_nano": None,
     }  # fmt: skip
@@ -89,7 +89,7 @@ def test_a_name_cannot_move_the_cursor() -> None:
     found = {
         "period_start": hour, "period_end": hour, "team_id": "a\nb", "model_id": None, "deployment_id": None,
         "pool_id": None, "billing_currency": "USD", "effective_cost_nano": 0, "settled_cost_nano": None, "lines": [line],
-        "causes": [], "deployment_hours": [],
+        "causes": [], "deployment_hours": [], "external": [], "metered_to": hour,
     }  # fmt: skip
     page = StringIO()
     explanation_screen.show(found, Console(file=page, width=200))
@@ -129,7 +129,7 @@ def test_people_read_it_from_top_to_bottom(demo: Path, capsys: pytest.CaptureFix
     (("--hour", "2026-10-01T14:00Z", "--deployment", "coder"), "(it has some from 2026-10-03 00:00 to "),
     (("--month", "2026-10", "--team", "search", "--model", "gpt-4o"), "model 'gpt-4o' has no charge with team 'search'"),
     (("--month", "2026-10", "--team", "search", "--model", "gpt-4o", "--deployment", "coder"), "have no charge in common"),
-    (("--month", "2026-10", "--hour", "2026-11-01T00:00Z"), "is not in --month 2026-10; leave out the month"),
+    (("--month", "2026-10", "--hour", "2026-10-03T14:00Z"), "--hour and --month are two figures; say one of them."),
     (("--month", "2031-01"), "charges reach from 2026-10-01 00:00 to"),
 ])  # fmt: skip
 def test_a_question_without_an_answer_says_what_to_ask(

@@ -96,14 +96,22 @@ def test_results_of_an_earlier_version_ask_to_be_published_again(
 
 
 def test_every_cause_of_the_demo_says_what_to_do(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Unpriced, unmapped, idle, unmeasured, unattributed and shared lines each lead to somebody and a next step."""
+    """Unpriced, idle, unmeasured, unattributed and shared lines each lead to somebody and a next step."""
     found = {one["cause"]: one["who_can_act"] for one in explained(capsys, demo, "--month", "2026-10")["causes"]}
 
-    assert {"no_price", "__unmapped__", "inactive", "unscheduled", "unmeasured", "busy_no_tokens", "overhead"} <= set(
-        found
-    )
+    assert {"no_price", "inactive", "unscheduled", "unmeasured", "busy_no_tokens", "overhead"} <= set(found)
     assert "[[prices.overrides]]" in found["no_price"]
     assert all(": " in said for said in found.values())
+
+
+def test_only_causes_of_the_lines_are_told(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines do not say who is unmapped, so that only who asks about the unmapped is told what to do about them."""
+    pool = explained(capsys, demo, "--month", "2026-10", "--pool", "l40s-batch")
+    unmapped = explained(capsys, demo, "--month", "2026-10", "--team", "__unmapped__")
+
+    said = {line["cause"] or line["cost_kind"] for line in pool["lines"]}
+    assert {one["cause"] for one in pool["causes"]} <= said
+    assert "__unmapped__" in {one["cause"] for one in unmapped["causes"]}
 
 
 def test_no_line_of_the_demo_lacks_a_cause_that_is_known(demo: Path) -> None:
