@@ -13,6 +13,7 @@ from apportion.domain.errors import UsageError
 from apportion.domain.period import Period, month
 from apportion.ledger.connection import Session
 from exporters import chargeback
+from exporters.chargeback_screen import WITHOUT_COST
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,6 +41,9 @@ def run(options: argparse.Namespace) -> int:
         chargeback.show(frame, console())
     else:
         sys.stdout.write(chargeback.text(frame, format_name))
+    without_cost = chargeback.tokens_without_cost(frame)
+    if without_cost and format_name in ("csv", "parquet"):  # which have no room for totals
+        console(stderr=True).print(f"{without_cost:,} {WITHOUT_COST}", markup=False)
     _warn_of_refused_hours(results, period)
     return 0
 
