@@ -24,6 +24,7 @@ TABLES: Final = (
     "months", "chargeback", "settlement", "unit_cost", "refused_hours", "counters", "pool_shares", "reconciliation",
     "sources", "streams", "observed_usage", "stream_gaps", "collectors", "ingest_totals", "rejections", "discoveries", "inventory",
     "step_runs", "job_runs", "prices", "price_doubts",
+    "credits", "overloads",
 )  # fmt: skip
 """Written anew each time."""
 

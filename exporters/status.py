@@ -11,6 +11,7 @@ from rich.console import Console
 
 from apportion.domain.money import text as money_text
 from apportion.ledger.connection import Session
+from exporters import status_costs
 from exporters.columns import Column, printable, show_columns
 from exporters.reconciliation import DAY_BY_POOL
 
@@ -24,13 +25,6 @@ SELECT
 FROM status
 """
 
-_MONTHS: Final = """
-SELECT
-    strftime(billing_period, '%Y-%m') AS month, metered_hours, policy_version, attributed_at, origin_nano, charged_nano,
-    origin_nano = charged_nano AS conserved
-FROM months ORDER BY billing_period
-"""
-
 _POOLS: Final = """
 SELECT
     strftime(billing_period, '%Y-%m') AS month, pool_id AS pool, effective_cost_nano, workload_nano, idle_nano,
@@ -39,7 +33,9 @@ FROM pool_shares ORDER BY billing_period, pool_id
 """
 
 _LISTS: Final = {
-    "months": _MONTHS,
+    "months": status_costs.MONTHS,
+    "without_cost": status_costs.WITHOUT_COST,
+    "credits": status_costs.CREDITS,
     "pools": _POOLS,
     "sources": "SELECT source, last_hour FROM sources ORDER BY source",
     "rejections": """
@@ -110,6 +106,7 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         verdict = "yes" if month["conserved"] else "NO"
         of = f"{month['charged_cost']} of {month['origin_cost']} {currency}".rstrip()
         lines.append(f"{month['month']}: sum of charges = sum of origin: {verdict}, {of}")
+        lines += status_costs.lines(found, month)
     lines += [
         f"Engines of {one['pool']} counted {one['engine_tokens']:,} tokens in the newest 24 hours; logs say "
         f"{one['logged_tokens']:,} ({_percent(one['logged_ratio'])}), {one['unlogged_tokens']:,} are nobody's"

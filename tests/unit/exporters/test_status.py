@@ -38,7 +38,22 @@ def unmapped_and_lost(books):
     books.charge(0, 500_000_000, tokens=5, caller=books.caller("stranger"), **where)
     books.charge(0, 1_000_000_000, cause="busy_no_tokens", **where)
     books.charge(0, None, tokens=9, caller=books.caller("stranger"), pool="", deployment="", cause="unplaced")
+    books.charge(
+        0,
+        1_250_000_000,
+        tokens=3,
+        caller=books.caller("stranger"),
+        pool="",
+        deployment="",
+        kind="output",
+        provider="openai",
+        cost_kind="external",
+    )
     books.session.do(TROUBLES)
+    books.session.do(
+        "INSERT INTO metering.credit_hourly VALUES (TIMESTAMP '2026-10-01', 'startup', 3000000000, 1000000000)"
+    )
+    books.session.do("INSERT INTO metering.credit_hourly VALUES (TIMESTAMP '2026-10-01', 'whole', 5, 5)")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +100,31 @@ def test_the_law_is_a_line(found):
     """Each month says what it cost, what its lines charge, and that they are equal."""
     assert [(month["month"], month["origin_cost"], month["charged_cost"], month["conserved"]) for month in found["months"]] == [
         ("2026-10", "7.500000000", "7.500000000", True)]  # fmt: skip
+
+
+def test_a_month_says_what_no_law_holds(found):
+    """External spend, tokens without a cost with why and what to do, and what credits granted, used and lost, each in its month."""
+    (month,) = found["months"]
+    assert (month["charged_cost"], month["external_cost"], month["tokens_without_cost"]) == (
+        "7.500000000",
+        "1.250000000",
+        9,
+    )
+    assert found["without_cost"] == [{"month": "2026-10", "provider": "self", "cause": "unplaced", "tokens": 9}]
+    assert [(one["credit"], one["granted_cost"], one["used_cost"], one["lost_cost"]) for one in found["credits"]] == [
+        ("startup", "3.000000000", "1.000000000", "2.000000000"), ("whole", "0.000000005", "0.000000005", "0.000000000")]  # fmt: skip
+
+    page = io.StringIO()
+    status.show(found, Console(file=page))
+    assert (
+        "  charged: 7.500000000 USD for own GPUs, 1.250000000 USD of external providers; 9 tokens without a cost\n"
+        "  no cost: 9 tokens of provider self, unplaced: no deployment takes these requests, or several could; let events"
+    ) in page.getvalue()
+    assert (
+        "  credit startup: 3.000000000 USD granted, 1.000000000 used, 2.000000000 lost; what an hour grants and its pools "
+        "do not owe is lost\n"
+        "  credit whole: 0.000000005 USD granted, 0.000000005 used, 0.000000000 lost\n"
+    ) in page.getvalue()
 
 
 def test_nobodys_shares_are_shown_by_pool(found):
