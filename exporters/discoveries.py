@@ -93,8 +93,8 @@ _ADVICE: Final[Mapping[str, Advice]] = {
     "exceeded_capacity": Advice(
         unit="hours",
         said="deployment {subject} did up to {detail} times its capacity; such hours count as fully used, and none of them as idle",
-        remedy="write the capacity_per_gpu_hour that it reaches: `apportion calibrate --capacity --deployment {subject}` learns it from hours "
-        "that met the service level",
+        remedy="write the capacity_per_gpu_hour that it reaches: `apportion calibrate --capacity --deployment {subject}` learns it "
+        "from hours that met the service level",
     ),
     "sampled_spans": Advice(
         unit="records",
