@@ -13,6 +13,7 @@ _MODELS: Final = """
 SELECT DISTINCT model_id FROM chargeback
 WHERE token_kind <> '' AND billing_period = (SELECT max(billing_period) FROM chargeback) ORDER BY model_id
 """
+_MONTH: Final = "SELECT coalesce(strftime(max(billing_period), '%Y-%m'), '') FROM chargeback"
 _POOLS: Final = """
 SELECT pool_id FROM pool_shares WHERE pool_id <> '' AND billing_period = (SELECT max(billing_period) FROM pool_shares) ORDER BY pool_id
 """
@@ -152,11 +153,13 @@ class Discovered:
     """What is known of a fleet from its records.
 
     Attributes:
-        pools: with charges in the newest month.
+        month: the newest with charges, as 2026-10; empty before the first.
+        pools: with charges in it.
         models: that were used in it.
         findings: what to look at, by kind, the weightiest first.
     """
 
+    month: str
     pools: tuple[str, ...]
     models: tuple[str, ...]
     findings: tuple[Discovery, ...]
@@ -165,6 +168,7 @@ class Discovered:
 def discovered(results: Session) -> Discovered:
     """Read it from published results."""
     return Discovered(
+        month=str(results.value(_MONTH)),
         pools=tuple(str(row[0]) for row in results.rows(_POOLS)),
         models=tuple(str(row[0]) for row in results.rows(_MODELS)),
         findings=tuple(_discovery(*row) for row in results.rows(_FOUND)),

@@ -39,7 +39,8 @@ _LISTS: Final = {
     "pools": _POOLS,
     "sources": "SELECT source, last_hour FROM sources ORDER BY source",
     "rejections": """
-SELECT source AS format, reason, records, replayed FROM rejections ORDER BY records DESC, format, reason""",
+SELECT source AS format, reason, records, replayed, newest_stream, newest_line, newest_reporter
+FROM rejections ORDER BY records DESC, format, reason""",
     "reconciliation": f"SELECT pool_id AS pool, engine_tokens, logged_tokens, unlogged_tokens FROM ({DAY_BY_POOL}) AS day ORDER BY pool",
     "refused": """
 SELECT reason, count(*) AS hours, min(charge_period_start) AS first, max(charge_period_start) AS last
@@ -97,7 +98,10 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         lines.append(f"  {ingest['claimed']:,} callers wrote in the request who is to pay, which is not believed")
     for one in found["rejections"]:
         replayed = f" ({one['replayed']:,} replayed since)" if one["replayed"] else ""
-        lines.append(f"  rejected: {one['records']:,} of {one['format']}: {one['reason']}{replayed}")
+        by = f", which {one['newest_reporter']} reported" if one["newest_reporter"] else ""
+        newest = f"; the newest is line {one['newest_line']:,} of {one['newest_stream']}{by}"
+        lines.append(f"  rejected: {one['records']:,} of {one['format']}: {one['reason']}{replayed}{newest}")
+    lines += [f"  usage from {one['source']}, last in the hour of {one['last_hour']}" for one in found["sources"]]
     for one in found["observed"]:
         calls = f"{one['events']:,} events of {one['source']} tell of calls that {one['believed_source']} reports"
         lines.append(f"  observed: {calls}; not metered twice")

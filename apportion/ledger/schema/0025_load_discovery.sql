@@ -36,3 +36,15 @@ FROM hour_load
 GROUP BY deployment_id
 HAVING affected > 0;
 COMMENT ON VIEW export.overloads IS 'deployments that did more in an hour of the newest seven days than their capacity; detail is the most, in hundredths of it';
+
+-- With the newest record of each, so that who reads it knows where to look.
+CREATE OR REPLACE VIEW export.rejections AS
+SELECT
+    kind,
+    CASE WHEN regexp_matches(stream, '^(kafka|http|prometheus|nvml):') THEN regexp_extract(stream, '^[a-z]+:([^/#]*)', 1)
+        ELSE format END AS source,
+    reason, count(*) AS records, count(replayed_at) AS replayed, arg_max(rejection.stream, rejection_no) AS newest_stream,
+    arg_max(line, rejection_no) AS newest_line, arg_max(rejection.source, rejection_no) AS newest_reporter
+FROM raw.rejection AS rejection
+GROUP BY ALL;
+COMMENT ON VIEW export.rejections IS 'records that were not landed, by source and reason, and where the newest of them is; newest_reporter may be empty';

@@ -137,6 +137,7 @@ def test_a_healthy_ledger_has_nothing_to_tell(told: Callable[[str], Session]) ->
         )
     )
 
+    assert found.month == "2026-10"
     assert (found.pools, found.models, found.findings) == (("h100-prod",), ('gpt-"x"\\y', "llama-3.1-70b"), ())
 
 

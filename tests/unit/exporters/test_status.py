@@ -22,7 +22,7 @@ SELECT 1 AS batch_no, 'usage' AS kind, 'usage' AS format, 'f' AS stream, 0 AS po
     10 AS received, 5 AS landed, 2 AS duplicates, 1 AS superseded, 1 AS conflicts, 1 AS rejected, 3 AS skewed, 0 AS dropped_tags;
 INSERT INTO raw.claim VALUES (1, 2);
 INSERT INTO raw.rejection BY NAME
-SELECT unnest([1, 2]) AS rejection_no, 1 AS batch_no, 'usage' AS kind, 'usage' AS format, 'f' AS stream, '' AS source, 1 AS record, 1 AS line,
+SELECT unnest([1, 2]) AS rejection_no, 1 AS batch_no, 'usage' AS kind, 'usage' AS format, 'f' AS stream, unnest(['', 'gateway']) AS source, 1 AS record, unnest([1, 17]) AS line,
     unnest(['conflict', 'no_zone']) AS reason, '' AS detail, '' AS digest, TIMESTAMP '2026-11-01' AS rejected_at;
 INSERT INTO metering.refused_hour SELECT TIMESTAMP '2026-10-01' + to_hours(h::INTEGER), 'no rate for h200', TIMESTAMP '2026-11-01' FROM range(5, 7) AS t (h);
 INSERT INTO ledger.job_run VALUES ('meter', 'ok', '2 hours metered', TIMESTAMP '2026-11-01 01:00', 1000000),
@@ -93,7 +93,8 @@ def test_counts_of_ingest_add_up(found):
         "formats": {"usage": {"received": 10, "landed": 5, "duplicates": 2, "superseded": 1, "conflicts": 1, "rejected": 1, "skewed": 3, "claimed": 2}},
     }  # fmt: skip
     assert found["rejections"] == [
-        {"format": "usage", "reason": "conflict", "records": 1, "replayed": 0}, {"format": "usage", "reason": "no_zone", "records": 1, "replayed": 0}]  # fmt: skip
+        {"format": "usage", "reason": reason, "records": 1, "replayed": 0, "newest_stream": "f", "newest_line": line, "newest_reporter": by}
+        for reason, line, by in (("conflict", 1, ""), ("no_zone", 17, "gateway"))]  # fmt: skip
 
 
 def test_the_law_is_a_line(found):
@@ -165,6 +166,8 @@ def test_people_read_it(found):
         in printed
     )
     assert "2026-10: sum of charges = sum of origin: yes, 7.500000000 of 7.500000000 USD" in printed
+    assert "rejected: 1 of usage: conflict; the newest is line 1 of f\n" in printed
+    assert "rejected: 1 of usage: no_zone; the newest is line 17 of f, which gateway reported\n" in printed
     assert "h100-prod" in printed
     assert "8.33%" in printed
     assert "\x1b" not in printed
