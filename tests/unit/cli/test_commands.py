@@ -130,6 +130,7 @@ def test_check_tells_what_the_fleet_sent(demo: Path, capsys: pytest.CaptureFixtu
 
     assert code == 0
     assert "pools seen in 2026-10: h100-prod, l40s-batch\n" in out
+    assert "models seen in 2026-10: " in out
     assert "warning principal key-intern-laptop (gateway) has no team (" in out
     assert "add a rule for it to [directory]\n" in out
 

@@ -103,6 +103,24 @@ def test_the_law_is_a_line(found):
         ("2026-10", "7.500000000", "7.500000000", True)]  # fmt: skip
 
 
+def test_sources_that_usage_is_from_are_named(tmp_path_factory):
+    """With the hour each was last heard of in, so that a log that is missing can be found."""
+
+    def fill(books):
+        worked_example(books)
+        books.session.do("""
+INSERT INTO metering.placed_usage_hourly (charge_period_start, pool_no, deployment_no, provider, model_no, caller_no, tier,
+    uncached_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, requests, events)
+SELECT TIMESTAMP '2026-10-01 00:00', 0, 0, 'self', 0, caller_no, '', 1, 0, 0, 0, 0, 1, 1 FROM raw.caller WHERE caller_no = 1""")
+
+    told = status.status(results_of(tmp_path_factory.mktemp("sources"), fill))
+    page = io.StringIO()
+    status.show(told, Console(file=page))
+    (source,) = told["sources"]
+
+    assert f"  usage from {source['source']}, last in the hour of 2026-10-01T00:00:00Z\n" in page.getvalue()
+
+
 def test_a_month_says_what_no_law_holds(found):
     """External spend, tokens without a cost with why and what to do, and what credits granted, used and lost, each in its month."""
     (month,) = found["months"]
