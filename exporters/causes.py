@@ -156,7 +156,7 @@ _UNMEASURED: Final = Cause(
 _UNMAPPED: Final = Cause(
     means="no rule of the directory knows who called",
     owner="who keeps the directory",
-    next_step="add a row for them; `apportion status` names the weightiest",
+    next_step="add a row for them; `apportion check` names the weightiest",
 )
 
 _OVERHEAD: Final = Cause(

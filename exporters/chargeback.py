@@ -1,7 +1,9 @@
 """The chargeback of a month as a table, and the only importer of pandas.
 
-Grain: one row per distinct combination of a line's dimensions, or of those that are asked for. Amounts are decimal
-text with exactly nine digits after the point, quantities integer text, both empty where there is none; no floats.
+Grain: one row per distinct combination of a line's dimensions, or of those that are asked for; tokens without a cost
+have a row of their own beside those with one, so that of every other row the quantity times the unit cost is the cost.
+Amounts are decimal text with exactly nine digits after the point, quantities integer text, both empty where there is
+none; no floats.
 """
 
 from __future__ import annotations
@@ -118,7 +120,7 @@ def text(frame: pd.DataFrame, format_name: str) -> str:
     if format_name == "csv":
         return chargeback_text.csv(frame)
     if format_name == "json":
-        return chargeback_text.json_text(frame, money_text(total(frame)))
+        return chargeback_text.json_text(frame, money_text(total(frame)), str(tokens_without_cost(frame)))
     if format_name == "table":
         page = io.StringIO()
         show(frame, Console(file=page, highlight=False))
@@ -128,12 +130,18 @@ def text(frame: pd.DataFrame, format_name: str) -> str:
 
 def show(frame: pd.DataFrame, console: Console) -> None:
     """Print a table for people, with a total line that is the sum of the lines above it."""
-    chargeback_screen.show(frame, total(frame), console)
+    chargeback_screen.show(frame, total(frame), tokens_without_cost(frame), console)
 
 
 def total(frame: pd.DataFrame) -> int:
     """The sum of a table. Units: nano."""
     return sum(int(amount.replace(".", "")) for amount in frame["effective_cost"] if amount)
+
+
+def tokens_without_cost(frame: pd.DataFrame) -> int:
+    """The tokens of a table that no amount in it is for."""
+    rows = zip(frame["consumed_quantity"], frame["effective_cost"], strict=True)
+    return sum(int(quantity) for quantity, amount in rows if quantity and not amount)
 
 
 def _require(results: Session, month: Period) -> None:
@@ -158,15 +166,15 @@ def _kept(by: Sequence[str] | None) -> list[str]:
 
 def _statement(lines: str, kept: Sequence[str]) -> str:
     keys = ["billing_period", "charge_period_start", "charge_period_end", *kept]
-    unit_cost = decimal_sql(quotient_sql("nano * 1000", "priced_tokens"), UNIT_DECIMALS)
+    unit_cost = decimal_sql(quotient_sql("nano * 1000", "tokens"), UNIT_DECIMALS)
     return f"""
 WITH line AS ({lines}),
 summed AS (
     SELECT
-        {", ".join(keys)}, sum(consumed_tokens)::HUGEINT AS tokens, sum(effective_cost_nano)::HUGEINT AS nano,
-        (sum(consumed_tokens) FILTER (effective_cost_nano IS NOT NULL))::HUGEINT AS priced_tokens
+        {", ".join(keys)}, effective_cost_nano IS NULL AS is_unpriced, sum(consumed_tokens)::HUGEINT AS tokens,
+        sum(effective_cost_nano)::HUGEINT AS nano
     FROM line
-    GROUP BY {", ".join(keys)}
+    GROUP BY {", ".join(keys)}, is_unpriced
 )
 SELECT
     strftime(billing_period, '%Y-%m') AS billing_period,
@@ -177,9 +185,9 @@ SELECT
     CASE WHEN tokens > 0 THEN 'tokens' ELSE '' END AS consumed_unit,
     coalesce({decimal_sql("nano", 9)}, '') AS effective_cost,
     coalesce((SELECT billing_currency FROM status), '') AS billing_currency,
-    CASE WHEN priced_tokens > 0 THEN {unit_cost} ELSE '' END AS unit_cost,
+    CASE WHEN tokens > 0 AND NOT is_unpriced THEN {unit_cost} ELSE '' END AS unit_cost,
     'Regular' AS charge_class,
     'open' AS statement_version
 FROM summed
-ORDER BY {", ".join(f"summed.{key}" for key in keys)}
+ORDER BY {", ".join(f"summed.{key}" for key in keys)}, is_unpriced
 """

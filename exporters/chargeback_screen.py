@@ -9,6 +9,10 @@ from rich.console import Console
 from exporters.amounts import grouped
 from exporters.columns import Column, show_columns
 
+WITHOUT_COST: Final = (
+    "tokens have no cost and are in no amount; `apportion report --by model,cause` names them, and says why"
+)
+
 MONEY_DECIMALS: Final = 9
 PER_MILLION_DECIMALS: Final = 6
 TITLED: Final = (
@@ -27,8 +31,8 @@ HEADINGS: Final = {
 }
 
 
-def show(frame: Any, total_nano: int, console: Console) -> None:
-    """Print the lines of a frame and their total. Units: nano."""
+def show(frame: Any, total_nano: int, tokens_without_cost: int, console: Console) -> None:
+    """Print the lines of a frame and their total, and how many tokens are not in it. Units: nano."""
     first = frame.iloc[0]
     decimals = _significant([*frame["effective_cost"], grouped(total_nano, MONEY_DECIMALS, MONEY_DECIMALS)])
     columns = []
@@ -38,6 +42,8 @@ def show(frame: Any, total_nano: int, console: Console) -> None:
         columns.append(Column(heading, _cells(frame, name, decimals), total, is_number=name in NUMBERS))
     columns[0].total = "total"
     show_columns(f"Chargeback of {first['billing_period']}", columns, console)
+    if tokens_without_cost:
+        console.print(f"\n{tokens_without_cost:,} {WITHOUT_COST}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _shown(frame: Any) -> list[str]:

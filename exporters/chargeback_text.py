@@ -34,7 +34,8 @@ def cell(text: str) -> str:
     return safe
 
 
-def json_text(frame: Any, total: str) -> str:
-    """An object with the columns in order, a row object per line, and the total; amounts are strings."""
+def json_text(frame: Any, total: str, tokens_without_cost: str) -> str:
+    """An object with the columns in order, a row object per line, the total, and how many tokens are not in it; numbers are strings."""
     rows = frame.to_dict(orient="records")
-    return json.dumps({"columns": list(frame.columns), "rows": rows, "total": total}, ensure_ascii=False) + "\n"
+    found = {"columns": list(frame.columns), "rows": rows, "total": total, "tokens_without_cost": tokens_without_cost}
+    return json.dumps(found, ensure_ascii=False) + "\n"

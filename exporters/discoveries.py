@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from apportion.ledger.connection import Session
+from exporters.amounts import grouped
 
 _MODELS: Final = """
 SELECT DISTINCT model_id FROM chargeback
 WHERE token_kind <> '' AND billing_period = (SELECT max(billing_period) FROM chargeback) ORDER BY model_id
 """
+_MONTH: Final = "SELECT coalesce(strftime(max(billing_period), '%Y-%m'), '') FROM chargeback"
 _POOLS: Final = """
 SELECT pool_id FROM pool_shares WHERE pool_id <> '' AND billing_period = (SELECT max(billing_period) FROM pool_shares) ORDER BY pool_id
 """
 _FOUND: Final = """
-SELECT finding, subject, detail, affected, total FROM discoveries
+SELECT finding, subject, detail, affected, total
+FROM (SELECT * FROM discoveries UNION ALL BY NAME SELECT * FROM overloads)
 ORDER BY finding, affected DESC, subject, detail
 """
 
@@ -88,6 +91,12 @@ _ADVICE: Final[Mapping[str, Advice]] = {
         said="logs tell of no cached tokens on deployment {subject}, though its engines read some from their cache",
         remedy="let the engine tell what was cached: vLLM --enable-prompt-tokens-details, SGLang --enable-cache-report",
     ),
+    "exceeded_capacity": Advice(
+        unit="hours",
+        said="deployment {subject} did up to {detail} times its capacity; such hours count as fully used, and none of them as idle",
+        remedy="write the capacity_per_gpu_hour that it reaches: `apportion calibrate --capacity --deployment {subject}` learns it "
+        "from hours that met the service level",
+    ),
     "sampled_spans": Advice(
         unit="records",
         said="{subject} sends sampled spans, which are never billed from",
@@ -144,11 +153,13 @@ class Discovered:
     """What is known of a fleet from its records.
 
     Attributes:
-        pools: with charges in the newest month.
+        month: the newest with charges, as 2026-10; empty before the first.
+        pools: with charges in it.
         models: that were used in it.
         findings: what to look at, by kind, the weightiest first.
     """
 
+    month: str
     pools: tuple[str, ...]
     models: tuple[str, ...]
     findings: tuple[Discovery, ...]
@@ -157,6 +168,7 @@ class Discovered:
 def discovered(results: Session) -> Discovered:
     """Read it from published results."""
     return Discovered(
+        month=str(results.value(_MONTH)),
         pools=tuple(str(row[0]) for row in results.rows(_POOLS)),
         models=tuple(str(row[0]) for row in results.rows(_MODELS)),
         findings=tuple(_discovery(*row) for row in results.rows(_FOUND)),
@@ -165,13 +177,19 @@ def discovered(results: Session) -> Discovered:
 
 def _discovery(finding: str, subject: str, detail: str, affected: int, total: int | None) -> Discovery:
     advice = _ADVICE[finding]
-    shown = f"{-(-int(detail) // 1_000_000):,}" if finding == "clock_ahead" else detail
     return Discovery(
         finding=finding,
         subject=subject,
         affected=int(affected),
         total=None if total is None else int(total),
         unit=advice.unit,
-        said=advice.said.format(subject=subject or "(none)", detail=shown),
-        remedy=advice.remedy.format(),
+        said=advice.said.format(subject=subject or "(none)", detail=_shown(finding, detail)),
+        remedy=advice.remedy.format(subject=subject),
     )
+
+
+def _shown(finding: str, detail: str) -> str:
+    """A detail as people count: seconds of microseconds, and times of hundredths."""
+    if finding == "clock_ahead":
+        return f"{-(-int(detail) // 1_000_000):,}"
+    return grouped(int(detail), 2, 2) if finding == "exceeded_capacity" else detail

@@ -23,7 +23,7 @@ from apportion.ledger.connection import Ledger, Row, Session
 TABLES: Final = (
     "months", "chargeback", "settlement", "unit_cost", "refused_hours", "counters", "pool_shares", "reconciliation",
     "sources", "streams", "observed_usage", "stream_gaps", "collectors", "ingest_totals", "rejections", "discoveries", "inventory",
-    "step_runs", "job_runs", "prices", "price_doubts", "price_terms",
+    "step_runs", "job_runs", "prices", "price_doubts", "price_terms", "credits", "overloads",
 )  # fmt: skip
 """Written anew each time."""
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from apportion.domain.money import text as money_text
 from apportion.ledger.connection import Session
+from exporters import status_costs
 from exporters.columns import Column, printable, show_columns
 from exporters.reconciliation import DAY_BY_POOL
 
@@ -24,13 +25,6 @@ SELECT
 FROM status
 """
 
-_MONTHS: Final = """
-SELECT
-    strftime(billing_period, '%Y-%m') AS month, metered_hours, policy_version, attributed_at, origin_nano, charged_nano,
-    origin_nano = charged_nano AS conserved
-FROM months ORDER BY billing_period
-"""
-
 _POOLS: Final = """
 SELECT
     strftime(billing_period, '%Y-%m') AS month, pool_id AS pool, effective_cost_nano, workload_nano, idle_nano,
@@ -39,11 +33,14 @@ FROM pool_shares ORDER BY billing_period, pool_id
 """
 
 _LISTS: Final = {
-    "months": _MONTHS,
+    "months": status_costs.MONTHS,
+    "without_cost": status_costs.WITHOUT_COST,
+    "credits": status_costs.CREDITS,
     "pools": _POOLS,
     "sources": "SELECT source, last_hour FROM sources ORDER BY source",
     "rejections": """
-SELECT source AS format, reason, records, replayed FROM rejections ORDER BY records DESC, format, reason""",
+SELECT source AS format, reason, records, replayed, newest_stream, newest_line, newest_reporter
+FROM rejections ORDER BY records DESC, format, reason""",
     "reconciliation": f"SELECT pool_id AS pool, engine_tokens, logged_tokens, unlogged_tokens FROM ({DAY_BY_POOL}) AS day ORDER BY pool",
     "refused": """
 SELECT reason, count(*) AS hours, min(charge_period_start) AS first, max(charge_period_start) AS last
@@ -101,7 +98,10 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         lines.append(f"  {ingest['claimed']:,} callers wrote in the request who is to pay, which is not believed")
     for one in found["rejections"]:
         replayed = f" ({one['replayed']:,} replayed since)" if one["replayed"] else ""
-        lines.append(f"  rejected: {one['records']:,} of {one['format']}: {one['reason']}{replayed}")
+        by = f", which {one['newest_reporter']} reported" if one["newest_reporter"] else ""
+        newest = f"; the newest is line {one['newest_line']:,} of {one['newest_stream']}{by}"
+        lines.append(f"  rejected: {one['records']:,} of {one['format']}: {one['reason']}{replayed}{newest}")
+    lines += [f"  usage from {one['source']}, last in the hour of {one['last_hour']}" for one in found["sources"]]
     for one in found["observed"]:
         calls = f"{one['events']:,} events of {one['source']} tell of calls that {one['believed_source']} reports"
         lines.append(f"  observed: {calls}; not metered twice")
@@ -110,6 +110,7 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         verdict = "yes" if month["conserved"] else "NO"
         of = f"{month['charged_cost']} of {month['origin_cost']} {currency}".rstrip()
         lines.append(f"{month['month']}: sum of charges = sum of origin: {verdict}, {of}")
+        lines += status_costs.lines(found, month)
     lines += [
         f"Engines of {one['pool']} counted {one['engine_tokens']:,} tokens in the newest 24 hours; logs say "
         f"{one['logged_tokens']:,} ({_percent(one['logged_ratio'])}), {one['unlogged_tokens']:,} are nobody's"

@@ -208,20 +208,24 @@ def _solve(hours: Sequence[Row], target: int) -> tuple[tuple[str, ...], Solution
 
 
 def _failure(found: dict[str, int], terms: Sequence[str], solution: Solution, r2_min: float) -> str:
+    """Everything that is wrong with a fit, so that who mends one thing does not meet the next; empty where nothing is."""
     if not {"prompt", "cache_read"} & set(terms) or "decode" not in terms:
         lacking = "output" if "decode" not in terms else "input"
         return f"no hour has {lacking} tokens, so the phases cannot be told apart"
+    failures = []
     if solution.condition > CONDITION_MAX:
         said = f"{solution.condition:.1f}" if isfinite(solution.condition) else "infinite"
-        return f"tokens of its kinds come together (condition number {said}, at most {CONDITION_MAX}), so their times cannot be told apart"
+        failures.append(
+            f"tokens of its kinds come together (condition number {said}, at most {CONDITION_MAX}), so their times cannot be told apart"
+        )
+    elif not found["prompt"] + found["cache_read"] or not found["decode"] + found["context"]:
+        failures.append(f"the fit gives {'output' if found['prompt'] + found['cache_read'] else 'input'} no time")
     if solution.r2 < r2_min:
         alike = "every hour took the same time, so nothing tells what their tokens took"
-        return f"R2 is {solution.r2:.3f}, and {r2_min:g} is asked for" if isfinite(solution.r2) else alike
-    if not found["prompt"] + found["cache_read"] or not found["decode"] + found["context"]:
-        return f"the fit gives {'output' if found['prompt'] + found['cache_read'] else 'input'} no time"
+        failures.append(f"R2 is {solution.r2:.3f}, and {r2_min:g} is asked for" if isfinite(solution.r2) else alike)
     if max(found.values()) > PICOSECONDS_MAX or found["context"] > CONTEXT_MAX:
-        return "the fit gives a token more time than any fleet takes; check the telemetry"
-    return ""
+        failures.append("the fit gives a token more time than any fleet takes: check the telemetry")
+    return "; ".join(failures)
 
 
 def _rounded(value: float) -> float | None:

@@ -53,6 +53,7 @@ class Offer:
         price: of the whole instance.
         currency: of the price.
         effective_from: date of the price as the file says it, or empty.
+        zone: where a price is of one part of the region, as spot prices are; else empty.
     """
 
     product: str
@@ -63,6 +64,7 @@ class Offer:
     price: Decimal
     currency: str
     effective_from: str
+    zone: str = ""
 
     def per_gpu_hour_nano(self, gpus: Fraction) -> int:
         """The price of one of so many GPUs, in 1e-9 of the currency, half to even."""
@@ -87,6 +89,10 @@ def read(stream: TextIO, format_name: str) -> list[Offer]:
             for offer in reader(row):
                 found[offer] = None
         except KeyError as error:
+            if {"pool", "component"} <= set(row):
+                raise InputError(
+                    'it is a rate card already, with pools and components; name it as it is: [[rate_files]] with path = "FILE"'
+                ) from None
             raise InputError(
                 f"line {line}: there is no column {error}, so this is not {format_name}; name its --format"
             ) from None
@@ -131,6 +137,7 @@ def _skypilot(row: Row) -> Iterator[Offer]:
                 price=_number(row[column], column),
                 currency="USD",
                 effective_from="",
+                zone=row.get("AvailabilityZone", "") if purchase == "spot" else "",
             )
 
 

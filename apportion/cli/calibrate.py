@@ -158,9 +158,10 @@ def _remedy(found: Fit) -> str:
             "widen --since and --until, or wait for more hours; one counts where GPUs or engines told of min_coverage of it, and "
             "`apportion status` shows what arrives"
         )
-    if found.solution.condition > calibration.CONDITION_MAX:
-        return 'choose a time in which prompts and outputs change apart, or phase_split = "roofline" or "throughput", which learn nothing'
-    return "look for other work on these GPUs and for holes in the logs, or choose another time"
+    apart = 'choose a time in which prompts and outputs change apart, or phase_split = "roofline" or "throughput", which learn nothing'
+    holes = "look for other work on these GPUs and for holes in the logs, or choose another time"
+    together = found.solution.condition > calibration.CONDITION_MAX
+    return "; ".join([apart] * together + [holes] * (not together or "; " in found.failure))
 
 
 def _percent(prefill: int, decode: int) -> str:
@@ -180,13 +181,18 @@ def _show(told: dict[str, object], found: Fit, options: argparse.Namespace) -> N
         f"{told['deployment']}: {found.hours} hours in which {_SOURCES[found.source]}, {told['since']} to {told['until']}"
     )
     if found.solution:
-        from rich.table import Table
+        from exporters.columns import Column, show_columns
 
-        table = Table("tokens", "time", "unit", "fitted")
-        for term, value in found.picoseconds.items():
-            unit = _UNITS.get(term, "GPU-picoseconds per token")
-            table.add_row(term, f"{value:,}", unit, "yes" if term in found.terms else "no")
-        screen.print(table)
+        terms = list(found.picoseconds)
+        columns = [
+            Column("tokens", terms),
+            Column("time", [f"{value:,}" for value in found.picoseconds.values()], is_number=True),
+            Column("unit", [_UNITS.get(term, "GPU-picoseconds per token") for term in terms]),
+            Column("fitted", ["yes" if term in found.terms else "no" for term in terms]),
+        ]
+        screen.print()
+        show_columns("Time of a token", columns, screen)
+        screen.print()
         r2, condition = told["r2"], told["condition"]
         screen.print(
             f"R2 {'none: ' + UNKNOWN['r2'] if r2 is None else f'{r2:.4f}'}, "

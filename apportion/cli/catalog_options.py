@@ -28,6 +28,7 @@ def rates(parser: argparse.ArgumentParser, shared: Callable[[argparse.ArgumentPa
     importing.add_argument("--pool", required=True, metavar="P", help="the pool that pays the price")
     importing.add_argument("--product", metavar="NAME", help="the instance type, such as p5.48xlarge")
     importing.add_argument("--region", metavar="R", help="as the file names it")
+    importing.add_argument("--zone", metavar="Z", help="of the region, as the file names it; spot prices differ by it")
     importing.add_argument("--gpu", metavar="NAME", help="as the file names it")
     importing.add_argument("--purchase", metavar="KIND", help="on_demand or spot")
     importing.add_argument("--gpus", type=_count, metavar="N", help="GPUs of one instance, where the file does not say")

@@ -70,9 +70,10 @@ def _show(
     screen.print_json(json.dumps(_short(resolved), default=str))
     lines = [f"source {look.source}: {look.said}" for look in seen if look.well]
     if known is not None:
+        when = f"seen in {known.month}" if known.month else "seen, since no month is metered yet"
         lines += [
-            f"pools seen: {listed(known.pools, NAMES_MAX) or 'none'}",
-            f"models seen: {listed(known.models, NAMES_MAX) or 'none'}",
+            f"pools {when}: {listed(known.pools, NAMES_MAX) or 'none'}",
+            f"models {when}: {listed(known.models, NAMES_MAX) or 'none'}",
         ]
     for line in lines:
         screen.print(printable(line), markup=False)

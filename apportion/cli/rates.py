@@ -115,6 +115,7 @@ def _narrowed(offers: Sequence[Offer], options: argparse.Namespace) -> list[Offe
         for offer in offers
         if fits(options.product, offer.product)
         and fits(options.region, offer.region)
+        and (not offer.zone or fits(options.zone, offer.zone))
         and fits(options.gpu, offer.gpu)
         and fits(options.purchase, offer.purchase)
     ]
@@ -124,20 +125,26 @@ def _one(found: list[Offer], options: argparse.Namespace) -> list[Offer]:
     """The prices of one instance; several of them only where each has a date of its own. Raises: UsageError."""
     if not found:
         raise UsageError(
-            f"{options.file} has no such price; see its instance types with other --product, --region, --gpu or --purchase"
+            f"{options.file} has no such price; see its instance types with other --product, --region, --zone, --gpu or --purchase"
         )
-    instances = {(offer.product, offer.region, offer.gpu, offer.purchase, offer.currency) for offer in found}
+    if len(anywhere := {dataclasses.replace(offer, zone="") for offer in found}) == 1:
+        return list(anywhere)  # zones of one price
+    instances = {
+        (offer.product, offer.region, offer.zone, offer.gpu, offer.purchase, offer.currency) for offer in found
+    }
     dates = {offer.effective_from for offer in found}
     if len(instances) == 1 and len(dates) == len(found):
         return sorted(found, key=lambda offer: offer.effective_from)
     words = sorted(
         {
-            f"{offer.product} in {offer.region or 'no region'}, {offer.purchase}, {offer.gpu or 'GPU not named'} ({offer.price})"
+            f"{offer.product} in {offer.zone or offer.region or 'no region'}, {offer.purchase}, "
+            f"{offer.gpu or 'GPU not named'} ({offer.price})"
             for offer in found
         }
     )
     raise UsageError(
-        f"{len(found)} prices fit, and a pool has one; narrow them with --product, --region, --gpu and --purchase: {listed(words, 12)}"
+        f"{len(found)} prices fit, and a pool has one; narrow them with --product, --region, --zone, "
+        f"--gpu and --purchase: {listed(words, 12)}"
     )
 
 
@@ -153,7 +160,7 @@ def _rows(found: Sequence[Offer], options: argparse.Namespace, since: datetime |
             _amount(offer, options),
             offer.purchase if offer.purchase in _PURCHASES else "reserved",
             offer.currency,
-            f"{options.file.name} ({options.format}): {offer.product} {offer.region} {offer.price} per hour".replace(
+            f"{options.file.name} ({options.format}): {offer.product} {offer.zone or offer.region} {offer.price} per hour".replace(
                 "  ", " "
             ),
             stamp(start),

@@ -11,6 +11,7 @@ from apportion.cli.results import published
 from apportion.domain.errors import UsageError
 from apportion.domain.period import month
 from exporters import chargeback
+from exporters.chargeback_screen import WITHOUT_COST
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,5 +39,8 @@ def run(options: argparse.Namespace) -> int:
         chargeback.show(frame, console())
     else:
         sys.stdout.write(chargeback.text(frame, format_name))
+    without_cost = chargeback.tokens_without_cost(frame)
+    if without_cost and format_name in ("csv", "parquet"):  # which have no room for totals
+        console(stderr=True).print(f"{without_cost:,} {WITHOUT_COST}", markup=False)
     warn_of_refused_hours(results, period)
     return 0

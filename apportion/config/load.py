@@ -29,6 +29,7 @@ from apportion.config import (
     services_reading,
     source_checks,
     sources_reading,
+    unused_checks,
 )
 from apportion.config.costs_reading import PlacedCosts
 from apportion.config.downtime import Downtime
@@ -101,6 +102,7 @@ def _check_fleet(root: Table, fleet: Fleet, costs: PlacedCosts, policy: Policy, 
     costs_checks.check(fleet, costs, ledger.billing_currency, problems)
     beginning_checks.check(fleet, costs, ledger.metered_from, problems)
     discounts_checks.check(fleet, costs, problems)
+    unused_checks.check(fleet, costs, ledger.billing_currency, problems)
     catalog_checks.check(fleet, problems)
 
 

@@ -12,14 +12,44 @@ from pathlib import Path
 import pytest
 
 from apportion.cli import main
-from apportion.cli.calibrate import UNKNOWN, _show, _told
+from apportion.cli.calibrate import UNKNOWN, _remedy, _show, _told
 from apportion.domain.period import HOUR, Period
 from apportion.ledger.connection import Ledger
-from metering.calibration import TERMS, Fit
+from metering.calibration import TERMS, Fit, _failure
 from metering.least_squares import Solution
 from tests.frozen import FrozenClock
 
 HOLD_OPEN = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+
+
+def test_every_failure_of_a_fit_is_told_at_once() -> None:
+    """With a remedy for each, and not the second only once the first is mended."""
+    solution = Solution(coefficients=(1.0, 1.0), r2=0.25, condition=99.0, residual_rms=0.0)
+    said = _failure(dict.fromkeys(TERMS, 1), ("prompt", "decode"), solution, 0.9)
+    assert said == (
+        "tokens of its kinds come together (condition number 99.0, at most 30), so their times cannot be told apart; "
+        "R2 is 0.250, and 0.9 is asked for"
+    )
+
+    start = FrozenClock().now()
+    remedy = _remedy(
+        Fit(
+            deployment_no=1, window=Period(start, start + HOUR), hours=30, picoseconds=dict.fromkeys(TERMS, 1), failure=said,
+            solution=solution,
+        )
+    )  # fmt: skip
+    assert "choose a time in which prompts and outputs change apart" in remedy
+    assert "; look for other work on these GPUs" in remedy
+
+
+def test_the_table_of_a_fit_is_like_every_other(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    """Aligned columns under a rule, without a frame."""
+    lines = printed(ledger, capsys, as_json=False).splitlines()
+    at = lines.index("Time of a token")
+
+    assert lines[at + 2].split() == ["tokens", "time", "unit", "fitted"]
+    assert set(lines[at + 3]) == {"─", " "}
+    assert "│" not in "".join(lines)
 
 
 def printed(ledger: Ledger, capsys: pytest.CaptureFixture[str], *, as_json: bool) -> str:

@@ -129,7 +129,8 @@ def test_check_tells_what_the_fleet_sent(demo: Path, capsys: pytest.CaptureFixtu
     code, out, _ = said(capsys, "check", "--no-probe", "--config", str(demo / "apportion.toml"))
 
     assert code == 0
-    assert "pools seen: h100-prod, l40s-batch\n" in out
+    assert "pools seen in 2026-10: h100-prod, l40s-batch\n" in out
+    assert "models seen in 2026-10: " in out
     assert "warning principal key-intern-laptop (gateway) has no team (" in out
     assert "add a rule for it to [directory]\n" in out
 

@@ -81,6 +81,38 @@ def test_an_import_prints_rows_of_the_rate_card(files: Path, capsys: pytest.Capt
     }  # fmt: skip
 
 
+def test_spot_prices_differ_by_zone(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are told apart by --zone; zones of one price are one, and a price of the whole region holds in every zone."""
+    ask = ("--format", "skypilot", "--pool", "h", "--gpu", "H100", "--since", "2026-10-01T00:00Z")
+    dear = SKYPILOT.replace("us-east-1b,55.04,", "us-east-1b,55.04,22.5")
+    (files / "zones.csv").write_text(dear)
+    (files / "alike.csv").write_text(dear.replace("22.5", "21.5"))
+
+    code, _, err = said(capsys, "import", files / "zones.csv", *ask, "--purchase", "spot")
+    assert (code, "--zone" in err, "p5.48xlarge in us-east-1b, spot, H100 (22.5)" in err) == (2, True, True)
+    for more, price in (
+        (("zones.csv", "--purchase", "spot", "--zone", "us-east-1b"), "2.8125"),
+        (("zones.csv", "--purchase", "on_demand", "--zone", "us-east-1b"), "6.88"),
+        (("alike.csv", "--purchase", "spot"), "2.6875"),
+    ):
+        code, out, _ = said(capsys, "import", files / more[0], *ask, *more[1:], "--json")
+        assert (code, [row["per_gpu_hour"] for row in json.loads(out)["rates"]]) == (0, [price])
+
+
+def test_a_rate_card_needs_no_import(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who asks for it is told how the config names the file."""
+    (files / "card.csv").write_text(
+        "pool,component,per_gpu_hour,effective_from\np,accelerator,2,2026-10-01T00:00:00Z\n"
+    )
+    code, out, err = said(capsys, "import", files / "card.csv", "--format", "apportion", "--pool", "p")
+
+    assert (code, out) == (1, "")
+    assert (
+        'card.csv: it is a rate card already, with pools and components; name it as it is: [[rate_files]] with path = "'
+        in err
+    )
+
+
 def test_prices_with_dates_follow_one_another(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each ends where the next begins, and no date has to be given."""
     code, out, _ = said(capsys, "import", files / "ec2-dated.csv", "--format", "aws", "--pool", "h", "--json")

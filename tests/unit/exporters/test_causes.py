@@ -63,6 +63,14 @@ def test_lines_without_a_cause_speak_by_their_kind_or_team() -> None:
     assert causes.of_line("workload", "", "ads") is None
 
 
+def test_who_maps_callers_is_led_to_the_command_that_names_them() -> None:
+    """Status knows how much is unmapped, and only check knows whose it is."""
+    said = causes.of_line("workload", "", "__unmapped__")
+
+    assert said is not None
+    assert said[1].next_step == "add a row for them; `apportion check` names the weightiest"
+
+
 def test_a_cause_that_is_not_known_leads_to_its_hours() -> None:
     """A cause of another version still says where to look."""
     assert causes.next_step("no_price").startswith("write a [[prices.overrides]] row")

@@ -88,11 +88,10 @@ def test_every_grouping_adds_up_to_the_month(busy):
         for period in ("month", "day", "hour"):
             frame = chargeback.month_table(results, OCTOBER, by=by, period=period)
             assert chargeback.total(frame) == whole, (by, period)
-            assert not frame.duplicated(
-                subset=[
-                    name for name in frame.columns if name not in ("consumed_quantity", "effective_cost", "unit_cost")
-                ]
-            ).any()
+            assert chargeback.tokens_without_cost(frame) == 9, (by, period)
+            amounts = ("consumed_quantity", "effective_cost", "unit_cost")
+            keys = frame[[name for name in frame.columns if name not in amounts]]
+            assert not keys.assign(unpriced=frame["effective_cost"] == "").duplicated().any()
 
 
 def test_grouping_keeps_the_named_dimensions_and_cost_kind(example):
@@ -135,15 +134,63 @@ def test_what_was_settled_by_the_hour_is_a_line_of_its_hour(published):
 
 
 def test_an_unpriced_model_is_a_visible_line(busy):
-    """Tokens without a price have a line with a quantity, and neither a cost nor a unit cost, in a group with others too."""
+    """Tokens without a price have a line with a quantity, and neither a cost nor a unit cost."""
     results = busy
     line = next(row for row in records(chargeback.month_table(results, OCTOBER)) if row["cause"] == "unplaced")
     assert (line["team_id"], line["model_id"], line["consumed_quantity"], line["consumed_unit"], line["effective_cost"], line["unit_cost"]) == (
         "__unmapped__", "new", "9", "tokens", "", "")  # fmt: skip
 
-    group = {row["cost_kind"]: row for row in records(chargeback.month_table(results, OCTOBER, by=["cost_kind"]))}
-    assert (group["workload"]["consumed_quantity"], group["workload"]["effective_cost"]) == ("1200012", "4.500000007")
-    assert group["workload"]["unit_cost"] == "0.000003749991"
+
+@pytest.mark.parametrize(
+    "by", [["cost_kind"], ["team"], ["provider"], ["pool"], ["deployment"], ["token_kind"], ["tier", "project"]]
+)
+@pytest.mark.parametrize("period", ["month", "day", "hour"])
+def test_tokens_without_a_cost_stay_lines_of_their_own(published, by, period):
+    """Beside priced tokens of the same group as well; of every other line quantity x unit cost is the cost, within rounding."""
+
+    def half_priced(books):
+        worked_example(books)
+        books.charge(
+            0,
+            None,
+            tokens=5,
+            caller=books.caller("key-search-1"),
+            pool="h100-prod",
+            deployment="llama70b",
+            cause="unplaced",
+        )
+
+    frame = chargeback.month_table(published(half_priced), OCTOBER, by=by, period=period)
+    unpriced = [row for row in records(frame) if row["consumed_quantity"] and not row["effective_cost"]]
+    priced = [row for row in records(frame) if row["consumed_quantity"] and row["effective_cost"]]
+
+    assert [(row["consumed_quantity"], row["consumed_unit"], row["unit_cost"]) for row in unpriced] == [
+        ("5", "tokens", "")
+    ]
+    assert sum(int(row["consumed_quantity"]) for row in priced) == 1_200_000
+    for row in priced:
+        quantity = int(row["consumed_quantity"])
+        added = quantity * Decimal(row["unit_cost"])
+        assert abs(added - Decimal(row["effective_cost"])) <= quantity * Decimal("0.0000000000005")
+    assert sum(Decimal(row["effective_cost"] or 0) for row in records(frame)) == 6
+
+
+def test_totals_say_how_many_tokens_have_no_cost(busy, example, tmp_path: Path):
+    """On screen below the total, in JSON beside it; Parquet keeps the line, with a quantity and no amount."""
+    by_team = chargeback.month_table(busy, OCTOBER, by=["team"])
+    page = screen(by_team)
+    assert page.endswith(
+        "\n9 tokens have no cost and are in no amount; `apportion report --by model,cause` names them, and says why\n"
+    )
+    assert "no cost" not in screen(chargeback.month_table(example, OCTOBER, by=["team"]))
+    assert json.loads(chargeback.text(by_team, "json"))["tokens_without_cost"] == "9"
+    assert json.loads(chargeback.text(chargeback.month_table(example, OCTOBER), "json"))["tokens_without_cost"] == "0"
+
+    chargeback.write(by_team, tmp_path / "t.parquet", "parquet")
+    rows = duckdb.connect().execute(
+        f"SELECT consumed_quantity, unit_cost FROM '{tmp_path / 't.parquet'}' WHERE effective_cost IS NULL"
+    )
+    assert rows.fetchall() == [(9, None)]
 
 
 def test_unit_cost_is_rounded_half_even(published):

@@ -45,6 +45,23 @@ SELECT {HOUR} + INTERVAL 1 HOUR * number AS charge_period_start, 1 AS pool_no, 1
     0 AS idle_nano, '' AS idle_cause, 0 AS unmeasured_nano, 0 AS prefill_nano, 0 AS decode_nano, 0 AS unattributed_nano,
     '' AS allocation_method, '' AS confidence
 FROM (VALUES (0, 0, TRUE), (-1, 1, TRUE), (-2, 1, FALSE), (-30, 0, TRUE)) AS hour (number, observed_us, low_coverage);
+INSERT INTO book.policy BY NAME
+SELECT 1 AS policy_version, 'weights' AS phase_split, 'idle' AS idle, 'month' AS over, 900000 AS min_coverage_ppm, 60000000 AS sample_hold_us,
+    10 AS weight_scale, 1 AS uncached_input_weight, 1 AS cache_read_weight, 1 AS cache_write_weight, 1 AS output_weight,
+    1 AS reasoning_weight, '' AS digest, TIMESTAMP '2026-10-01' AS known_from;
+INSERT INTO metering.metered_hour VALUES ({HOUR} - INTERVAL 2 HOUR, {HOUR}, 1), ({HOUR} - INTERVAL 3 HOUR, {HOUR}, 1);
+INSERT INTO metering.deployment_cost_hourly BY NAME
+SELECT {HOUR} - INTERVAL 1 HOUR * number AS charge_period_start, 1 AS pool_no, 2 AS deployment_no, 1 AS paid_us, 0 AS effective_cost_nano,
+    'capacity' AS utilization, 200::HUGEINT * 3600000000 AS capacity_token_us
+FROM range(4) AS hour (number);
+INSERT INTO metering.downtime_hourly VALUES ({HOUR} - INTERVAL 1 HOUR, 1, 2, 'lost', 1, 100::HUGEINT * 3600000000),
+    ({HOUR} - INTERVAL 3 HOUR, 1, 2, 'lost', 1, 200::HUGEINT * 3600000000);
+INSERT INTO metering.deployment_hourly BY NAME
+SELECT {HOUR} - INTERVAL 1 HOUR * number AS charge_period_start, 1 AS pool_no, 2 AS deployment_no, 1 AS paid_us, 0 AS effective_cost_nano,
+    'capacity' AS utilization, 0 AS observed_us, 0 AS active_ppm_us, FALSE AS low_coverage, prefill AS prefill_weight, decode AS decode_weight,
+    0 AS workload_nano, 0 AS idle_nano, '' AS idle_cause, 0 AS unmeasured_nano, 0 AS prefill_nano, 0 AS decode_nano,
+    0 AS unattributed_nano, '' AS allocation_method, '' AS confidence
+FROM (VALUES (0, 1500, 500), (1, 800, 537), (2, 1000, 1001), (3, 9000, 0)) AS hour (number, prefill, decode);
 DELETE FROM metering.reconciliation_hourly;
 INSERT INTO metering.reconciliation_hourly BY NAME
 SELECT {HOUR} AS charge_period_start, 1 AS pool_no, 1 AS deployment_no, 1 AS model_no, 1 AS engines, 1 AS observed_us,
@@ -79,6 +96,7 @@ def test_everything_that_is_lost_or_unmapped_is_told(told: Callable[[str], Sessi
         ("clock_ahead", "otel", 2, None, "events"),
         ("dropped_tags", "usage", 7, None, "tags"),
         ("estimated_usage", "litellm", 1, 4, "events"),
+        ("exceeded_capacity", "quiet", 2, 3, "hours"),
         ("missing_usage", "litellm", 1, 4, "events"),
         ("no_gpu_telemetry", "llama70b", 1, 3, "hours"),
         ("partial_usage", "otel", 1, 1, "events"),
@@ -101,6 +119,11 @@ def test_a_line_says_what_how_much_and_what_to_do(told: Callable[[str], Session]
         'stream_options = {"include_usage": true}, or vLLM runs with --enable-force-include-usage'
     )
     assert lines["clock_ahead"].startswith("the clock of otel runs ahead, by up to 3 s (2 events); ")
+    assert lines["exceeded_capacity"] == (
+        "deployment quiet did up to 1.33 times its capacity; such hours count as fully used, and none of them as idle (2 of 3 hours, "
+        "66.7%); write the capacity_per_gpu_hour that it reaches: `apportion calibrate --capacity --deployment quiet` learns it from hours "
+        "that met the service level"
+    )
     assert lines["unmapped_caller"].startswith(
         'principal key-b (litellm, namespace chat, tags {"team":"x"}) has no team (10 of 40 '
     )
@@ -114,6 +137,7 @@ def test_a_healthy_ledger_has_nothing_to_tell(told: Callable[[str], Session]) ->
         )
     )
 
+    assert found.month == "2026-10"
     assert (found.pools, found.models, found.findings) == (("h100-prod",), ('gpt-"x"\\y', "llama-3.1-70b"), ())
 
 

@@ -22,7 +22,7 @@ SELECT 1 AS batch_no, 'usage' AS kind, 'usage' AS format, 'f' AS stream, 0 AS po
     10 AS received, 5 AS landed, 2 AS duplicates, 1 AS superseded, 1 AS conflicts, 1 AS rejected, 3 AS skewed, 0 AS dropped_tags;
 INSERT INTO raw.claim VALUES (1, 2);
 INSERT INTO raw.rejection BY NAME
-SELECT unnest([1, 2]) AS rejection_no, 1 AS batch_no, 'usage' AS kind, 'usage' AS format, 'f' AS stream, '' AS source, 1 AS record, 1 AS line,
+SELECT unnest([1, 2]) AS rejection_no, 1 AS batch_no, 'usage' AS kind, 'usage' AS format, 'f' AS stream, unnest(['', 'gateway']) AS source, 1 AS record, unnest([1, 17]) AS line,
     unnest(['conflict', 'no_zone']) AS reason, '' AS detail, '' AS digest, TIMESTAMP '2026-11-01' AS rejected_at;
 INSERT INTO metering.refused_hour SELECT TIMESTAMP '2026-10-01' + to_hours(h::INTEGER), 'no rate for h200', TIMESTAMP '2026-11-01' FROM range(5, 7) AS t (h);
 INSERT INTO ledger.job_run VALUES ('meter', 'ok', '2 hours metered', TIMESTAMP '2026-11-01 01:00', 1000000),
@@ -38,7 +38,22 @@ def unmapped_and_lost(books):
     books.charge(0, 500_000_000, tokens=5, caller=books.caller("stranger"), **where)
     books.charge(0, 1_000_000_000, cause="busy_no_tokens", **where)
     books.charge(0, None, tokens=9, caller=books.caller("stranger"), pool="", deployment="", cause="unplaced")
+    books.charge(
+        0,
+        1_250_000_000,
+        tokens=3,
+        caller=books.caller("stranger"),
+        pool="",
+        deployment="",
+        kind="output",
+        provider="openai",
+        cost_kind="external",
+    )
     books.session.do(TROUBLES)
+    books.session.do(
+        "INSERT INTO metering.credit_hourly VALUES (TIMESTAMP '2026-10-01', 'startup', 3000000000, 1000000000)"
+    )
+    books.session.do("INSERT INTO metering.credit_hourly VALUES (TIMESTAMP '2026-10-01', 'whole', 5, 5)")
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +93,57 @@ def test_counts_of_ingest_add_up(found):
         "formats": {"usage": {"received": 10, "landed": 5, "duplicates": 2, "superseded": 1, "conflicts": 1, "rejected": 1, "skewed": 3, "claimed": 2}},
     }  # fmt: skip
     assert found["rejections"] == [
-        {"format": "usage", "reason": "conflict", "records": 1, "replayed": 0}, {"format": "usage", "reason": "no_zone", "records": 1, "replayed": 0}]  # fmt: skip
+        {"format": "usage", "reason": reason, "records": 1, "replayed": 0, "newest_stream": "f", "newest_line": line, "newest_reporter": by}
+        for reason, line, by in (("conflict", 1, ""), ("no_zone", 17, "gateway"))]  # fmt: skip
 
 
 def test_the_law_is_a_line(found):
     """Each month says what it cost, what its lines charge, and that they are equal."""
     assert [(month["month"], month["origin_cost"], month["charged_cost"], month["conserved"]) for month in found["months"]] == [
         ("2026-10", "7.500000000", "7.500000000", True)]  # fmt: skip
+
+
+def test_sources_that_usage_is_from_are_named(tmp_path_factory):
+    """With the hour each was last heard of in, so that a log that is missing can be found."""
+
+    def fill(books):
+        worked_example(books)
+        books.session.do("""
+INSERT INTO metering.placed_usage_hourly (charge_period_start, pool_no, deployment_no, provider, model_no, caller_no, tier,
+    uncached_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, requests, events)
+SELECT TIMESTAMP '2026-10-01 00:00', 0, 0, 'self', 0, caller_no, '', 1, 0, 0, 0, 0, 1, 1 FROM raw.caller WHERE caller_no = 1""")
+
+    told = status.status(results_of(tmp_path_factory.mktemp("sources"), fill))
+    page = io.StringIO()
+    status.show(told, Console(file=page))
+    (source,) = told["sources"]
+
+    assert f"  usage from {source['source']}, last in the hour of 2026-10-01T00:00:00Z\n" in page.getvalue()
+
+
+def test_a_month_says_what_no_law_holds(found):
+    """External spend, tokens without a cost with why and what to do, and what credits granted, used and lost, each in its month."""
+    (month,) = found["months"]
+    assert (month["charged_cost"], month["external_cost"], month["tokens_without_cost"]) == (
+        "7.500000000",
+        "1.250000000",
+        9,
+    )
+    assert found["without_cost"] == [{"month": "2026-10", "provider": "self", "cause": "unplaced", "tokens": 9}]
+    assert [(one["credit"], one["granted_cost"], one["used_cost"], one["lost_cost"]) for one in found["credits"]] == [
+        ("startup", "3.000000000", "1.000000000", "2.000000000"), ("whole", "0.000000005", "0.000000005", "0.000000000")]  # fmt: skip
+
+    page = io.StringIO()
+    status.show(found, Console(file=page))
+    assert (
+        "  charged: 7.500000000 USD for own GPUs, 1.250000000 USD of external providers; 9 tokens without a cost\n"
+        "  no cost: 9 tokens of provider self, unplaced: no deployment takes these requests, or several could; let events"
+    ) in page.getvalue()
+    assert (
+        "  credit startup: 3.000000000 USD granted, 1.000000000 used, 2.000000000 lost; what an hour grants and its pools "
+        "do not owe is lost\n"
+        "  credit whole: 0.000000005 USD granted, 0.000000005 used, 0.000000000 lost\n"
+    ) in page.getvalue()
 
 
 def test_nobodys_shares_are_shown_by_pool(found):
@@ -125,6 +184,8 @@ def test_people_read_it(found):
         in printed
     )
     assert "2026-10: sum of charges = sum of origin: yes, 7.500000000 of 7.500000000 USD" in printed
+    assert "rejected: 1 of usage: conflict; the newest is line 1 of f\n" in printed
+    assert "rejected: 1 of usage: no_zone; the newest is line 17 of f, which gateway reported\n" in printed
     assert "h100-prod" in printed
     assert "8.33%" in printed
     assert "\x1b" not in printed
