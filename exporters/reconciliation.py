@@ -73,7 +73,8 @@ SELECT
     charge_period_start, pool_id AS pool, deployment_id AS deployment, model_id AS model, engines, observed_us,
     engine_input_tokens, engine_cache_read_tokens, engine_output_tokens, engine_requests, engine_aborted_requests,
     logged_input_tokens, logged_cache_read_tokens, logged_output_tokens, logged_requests, crossing_input_tokens,
-    crossing_output_tokens,    unlogged_uncached_input_tokens, unlogged_cache_read_tokens, unlogged_output_tokens, cause
+    crossing_output_tokens, border_input_tokens, border_output_tokens,
+    unlogged_uncached_input_tokens, unlogged_cache_read_tokens, unlogged_output_tokens, cause
 {_INSIDE} ORDER BY charge_period_start, deployment_id
 """
 

@@ -33,13 +33,16 @@ class Segment(NamedTuple):
 
 
 class Growth(NamedTuple):
-    """What the engines of one model on one deployment did in an hour; None is unknown."""
+    """What the engines of one model on one deployment did in an hour; None is unknown. Of its tokens those at its `border` may
+    be of the hours beside it, as those `beyond` it (of prompts and output) may be its own."""
 
     engines: int
     observed_us: int
     counters: tuple[int | None, ...]
     cache_split_known: bool
     resets: int
+    border: tuple[int | None, ...] = ()
+    beyond: tuple[int | None, ...] = ()
 
 
 class Place(NamedTuple):
@@ -51,16 +54,20 @@ class Place(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What is known of one counter of one engine in one hour."""
+    """What is known of one counter of one engine in one hour; of the growth what is at its border, and what is beyond it."""
 
     growth: int
     observed_us: int
     resets: int
+    border: int
+    beyond: int
 
     def plus(self, other: Part) -> Part:
         """Both."""
         return Part(*(a + b for a, b in zip(self, other, strict=True)))
 
+
+NONE = Part(0, 0, 0, 0, 0)
 
 Unlogged = dict[tuple[int, str], tuple[str, dict[str, int]]]
 """Hour and deployment -> model and tokens by kind that no log explains."""
@@ -76,7 +83,7 @@ def phase_us(fleet: Fleet, readings: Iterable[Record]) -> dict[tuple[int, str], 
     found: dict[tuple[int, str], int] = defaultdict(int)
     for place, engines in by_engine(fleet, readings).items():
         for parts in engines:
-            known = (parts.get(phase, Part(0, 0, 0)).observed_us for phase in ("prefill_seconds", "decode_seconds"))
+            known = (parts.get(phase, NONE).observed_us for phase in ("prefill_seconds", "decode_seconds"))
             found[place.hour, place.deployment] += min(known)
     return found
 
@@ -92,9 +99,9 @@ def by_engine(fleet: Fleet, readings: Iterable[Record]) -> dict[Place, list[dict
         of_place: dict[Place, dict[str, Part]] = defaultdict(dict)
         for counter in COUNTERS:
             for time, segment in _segments(of_time, counter):
-                for hour, part in _hours(segment):
+                for hour, part in _hours(segment, fleet.hold_us):
                     known = of_place[belongs(fleet, of_time[time], hour)]
-                    known[counter] = part.plus(known.get(counter, Part(0, 0, 0)))
+                    known[counter] = part.plus(known.get(counter, NONE))
         for place, parts in of_place.items():
             found[place].append(parts)
     return found
@@ -123,28 +130,33 @@ def _whole(value: str | int | Decimal, counter: str) -> int:
     return round(Fraction(Decimal(value)) * 10**6) if counter in SECONDS else int(value)
 
 
-def _hours(segment: Segment) -> Iterator[tuple[int, Part]]:
+def _hours(segment: Segment, hold_us: int) -> Iterator[tuple[int, Part]]:
+    """Parts of a growth by hour; where two readings that close lie in two hours, nobody knows in which it grew."""
+    is_close = segment.end - segment.start <= hold_us
     for hour in range(hour_of(segment.start), segment.end, HOUR_US):
         here = shared_us((segment.start, segment.end), hour_range(hour))
         tokens = spread(segment.growth, segment.start, segment.end, hour_range(hour))
-        yield hour, Part(tokens, here, int(segment.is_reset and segment.end <= hour + HOUR_US))
+        resets = int(segment.is_reset and segment.end <= hour + HOUR_US)
+        doubt = is_close and (segment.start < hour or hour + HOUR_US < segment.end)
+        yield hour, Part(tokens, here, resets, tokens if doubt else 0, segment.growth - tokens if doubt else 0)
 
 
 def _together(engines: list[dict[str, Part]]) -> Growth:
-    none = Part(0, 0, 0)
     told = [
-        [parts[name].growth for parts in engines if name in parts and (name not in TIERS or TOKENS[1] in parts)]
+        [parts[name] for parts in engines if name in parts and (name not in TIERS or TOKENS[1] in parts)]
         for name in COUNTERS
     ]
     return Growth(
         engines=len(engines),
         observed_us=sum(max(part.observed_us for part in parts.values()) for parts in engines),
-        counters=tuple(sum(values) if values else None for values in told),
+        counters=tuple(sum(part.growth for part in parts) if parts else None for parts in told),
         cache_split_known=all(
-            parts.get("prompt_tokens", none).observed_us <= parts.get("cache_read_tokens", none).observed_us
+            parts.get("prompt_tokens", NONE).observed_us <= parts.get("cache_read_tokens", NONE).observed_us
             for parts in engines
         ),
         resets=sum(max(part.resets for part in parts.values()) for parts in engines),
+        border=tuple(sum(part.border for part in parts) if parts else None for parts in told[:3]),
+        beyond=tuple(sum(part.beyond for part in parts) if parts else None for parts in told[:3:2]),
     )
 
 
@@ -162,7 +174,7 @@ def belongs(fleet: Fleet, reading: Record, hour: int) -> Place:
 
 
 def unlogged(fleet: Fleet, events: Iterable[Record], readings: Iterable[Record]) -> Unlogged:
-    """Tokens that engines counted beyond what logs explain, where that is more than the tolerance."""
+    """Tokens that engines counted beyond what logs explain, where that is more than is uncertain and the tolerance."""
     counted: dict[tuple[int, str], list[tuple[str, Growth]]] = defaultdict(list)
     for place, grown in growth(fleet, readings).items():
         if place.deployment:
@@ -191,9 +203,11 @@ def _asked(fleet: Fleet, hour: int, name: str, grown: Growth) -> tuple[int | Non
 
 def _beyond(fleet: Fleet, engines: list[Growth], logged: Mapping[str, int]) -> dict[str, int]:
     def ahead(counter: str, explained: int) -> int:
-        told = [value for grown in engines if (value := grown.counters[COUNTERS.index(counter)]) is not None]
-        beyond = sum(told) - explained
-        return beyond if told and beyond * 10**6 > fleet.tolerance_ppm * sum(told) else 0
+        at = COUNTERS.index(counter)
+        told = [(value, grown.border[at] or 0) for grown in engines if (value := grown.counters[at]) is not None]
+        count = sum(value for value, _ in told)
+        certain = count - explained - sum(border for _, border in told)
+        return count - explained if certain * 10**6 > fleet.tolerance_ppm * count else 0
 
     inputs = max(0, ahead("prompt_tokens", logged.get("input", 0) + logged.get("later", 0)))
     cached = max(0, ahead("cache_read_tokens", logged.get("cache_read", 0)))

@@ -33,7 +33,8 @@ class Policy:
         over: what idle and shared costs are weighed over.
         min_coverage_ppm: telemetry of GPUs below it flags the hour, that of engines decides nothing; parts per million of the time
             that could serve.
-        sample_hold_us: microseconds a GPU sample holds at most; no more than an hour.
+        sample_hold_us: microseconds a GPU sample holds at most; readings of an engine farther apart are a hole of telemetry. No more
+            than an hour.
         unlogged_tolerance_ppm: what engines may be ahead of the logs, in parts per million of their count, at no cost.
         late_limit_days: accepted age of live events.
         observers: globs of sources; of those that tell of one call, the first is metered.

@@ -1,9 +1,10 @@
 -- step:   metering.engine_usage_hourly
 -- grain:  charge_period_start, pool_no, deployment_no, model_no
 -- reads:  raw.engine_sample, metering.engine_place_hourly
--- params: period_start, period_end
+-- params: period_start, period_end, sample_hold_us
 -- why:    counters mean something only as differences of one engine, which end where it began again and are spread over the time
---         between readings, so that hours add up to the whole; silence of more than a day stays unknown
+--         between readings, so that hours add up to the whole; silence of more than a day stays unknown; of what grew between readings on
+--         either side of an hour, no further apart than a sample holds, nobody knows in which of the two it was
 WITH margin AS (  -- of the day before and the day after only the readings next to the span matter
     SELECT
         engine_no, FALSE AS is_after, MAX(sampled_at) FILTER (prompt_tokens IS NOT NULL) AS prompt_at,
@@ -87,28 +88,31 @@ cut AS (
 ),
 part AS (
     SELECT
-        from_us // 3600000000 AS hour_no, engine_no, engine_series_no, counter_no, counted, until_us - from_us AS observed_us, is_reset
+        from_us // 3600000000 AS hour_no, engine_no, engine_series_no, counter_no, counted, until_us - from_us AS observed_us, is_reset,
+        0 AS at_border, 0 AS beyond
     FROM increment
     WHERE from_us // 3600000000 = (until_us - 1) // 3600000000  -- most: whole in one hour
         AND from_us >= epoch_us($period_start::TIMESTAMP) AND from_us < epoch_us($period_end::TIMESTAMP)
     UNION ALL
     SELECT
         hour_no, engine_no, engine_series_no, counter_no,
-        (counted::HUGEINT * ends_us // span_us - counted::HUGEINT * begins_us // span_us)::BIGINT, ends_us - begins_us,
-        is_reset AND ends_us = span_us
+        (counted::HUGEINT * ends_us // span_us - counted::HUGEINT * begins_us // span_us)::BIGINT AS here, ends_us - begins_us,
+        is_reset AND ends_us = span_us, CASE WHEN span_us <= $sample_hold_us::BIGINT THEN here ELSE 0 END,
+        CASE WHEN span_us <= $sample_hold_us::BIGINT THEN counted - here ELSE 0 END
     FROM cut
 ),
 engine_hour AS (
     SELECT
         hour_no, engine_no, engine_series_no, counter_no, SUM(counted)::BIGINT AS counted, SUM(observed_us)::BIGINT AS observed_us,
-        COUNT(*) FILTER (is_reset) AS resets
+        COUNT(*) FILTER (is_reset) AS resets, SUM(at_border)::BIGINT AS at_border, SUM(beyond)::BIGINT AS beyond
     FROM part
     GROUP BY hour_no, engine_no, engine_series_no, counter_no
 ),
 placed AS (  -- an engine that moved within the hour is one engine still
     SELECT
         place.charge_period_start, place.pool_no, place.deployment_no, place.model_no, engine_no, counter_no,
-        SUM(counted) AS counted, SUM(observed_us) AS observed_us, SUM(resets) AS resets
+        SUM(counted) AS counted, SUM(observed_us) AS observed_us, SUM(resets) AS resets, SUM(at_border) AS at_border,
+        SUM(beyond) AS beyond
     FROM engine_hour
     JOIN metering.engine_place_hourly AS place
         ON place.charge_period_start = make_timestamp(engine_hour.hour_no * 3600000000)
@@ -123,6 +127,9 @@ engine AS (
         MAX(counted) FILTER (counter_no = 4) AS aborted_requests, MAX(counted) FILTER (counter_no = 5) AS prefill_us,
         MAX(counted) FILTER (counter_no = 6) AS decode_us, MAX(counted) FILTER (counter_no = 7) AS idle_us,
         MAX(counted) FILTER (counter_no = 8) AS host_tokens, MAX(counted) FILTER (counter_no = 9) AS storage_tokens,
+        MAX(at_border) FILTER (counter_no = 0) AS prompt_at_border, MAX(at_border) FILTER (counter_no = 1) AS cache_read_at_border,
+        MAX(at_border) FILTER (counter_no = 2) AS output_at_border, MAX(beyond) FILTER (counter_no = 0) AS prompt_beyond,
+        MAX(beyond) FILTER (counter_no = 2) AS output_beyond,
         -- NULL where either is not told
         CASE WHEN COUNT(*) FILTER (counter_no = 5) > 0 AND COUNT(*) FILTER (counter_no = 6) > 0
             THEN LEAST(MAX(observed_us) FILTER (counter_no = 5), MAX(observed_us) FILTER (counter_no = 6)) END AS phase_observed_us,
@@ -151,6 +158,11 @@ SELECT
     SUM(resets)::BIGINT                      AS resets,
     SUM(host_tokens) FILTER (cache_read_tokens IS NOT NULL)::BIGINT    AS cache_read_host_tokens,
     SUM(storage_tokens) FILTER (cache_read_tokens IS NOT NULL)::BIGINT AS cache_read_storage_tokens,
-    SUM(cache_read_tokens) FILTER (host_tokens IS NOT NULL OR storage_tokens IS NOT NULL)::BIGINT AS tiered_cache_read_tokens
+    SUM(cache_read_tokens) FILTER (host_tokens IS NOT NULL OR storage_tokens IS NOT NULL)::BIGINT AS tiered_cache_read_tokens,
+    SUM(prompt_at_border)::BIGINT            AS border_prompt_tokens,
+    SUM(cache_read_at_border)::BIGINT        AS border_cache_read_tokens,
+    SUM(output_at_border)::BIGINT            AS border_output_tokens,
+    SUM(prompt_beyond)::BIGINT               AS beyond_prompt_tokens,
+    SUM(output_beyond)::BIGINT               AS beyond_output_tokens
 FROM engine
 GROUP BY charge_period_start, pool_no, deployment_no, model_no

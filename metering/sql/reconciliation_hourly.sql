@@ -4,8 +4,9 @@
 --         metering.observed_event, raw.usage_event, raw.series, book.deployment, book.policy
 -- params: period_start, period_end, policy_version
 -- why:    tokens that engines counted and no log explains are somebody's work; a request that crosses an hour must not look lost, so
---         its output is spread over its time, and may as well have been counted as it ended, its prompt in any hour it ran in; engines that
---         decode say nothing of prompts that others read, those that read nothing of output
+--         its output is spread over its time, and may as well have been counted as it ended, its prompt in any hour it ran in; what was
+--         counted between readings on either side of an hour proves no loss in either; engines that decode say nothing of prompts
+--         that others read, those that read nothing of output
 WITH role AS (  -- of several dated rows in an hour the first says it
     SELECT
         hour_told.charge_period_start, deployment.deployment_no, arg_min(deployment.role, deployment.effective_from) AS role,
@@ -30,7 +31,8 @@ counted AS (
         CASE WHEN role.role = 'decode' OR (role.role = 'prefill' AND reader.prefill_deployment_no IS NULL) THEN NULL
             ELSE usage.cache_read_tokens END AS cache_read_tokens,
         CASE WHEN role.role = 'prefill' THEN NULL ELSE usage.output_tokens END AS output_tokens,
-        usage.requests, usage.aborted_requests, usage.cache_split_known, role.in_force_us
+        usage.requests, usage.aborted_requests, usage.cache_split_known, role.in_force_us, usage.border_prompt_tokens,
+        usage.border_cache_read_tokens, usage.border_output_tokens, usage.beyond_prompt_tokens, usage.beyond_output_tokens
     FROM metering.engine_usage_hourly AS usage
     LEFT JOIN role USING (charge_period_start, deployment_no)  -- NULL: belongs to no deployment
     LEFT JOIN (
@@ -46,7 +48,12 @@ engine AS (
         SUM(engines)::BIGINT AS engines, SUM(observed_us)::BIGINT AS observed_us, SUM(prompt_tokens)::BIGINT AS input_tokens,
         SUM(cache_read_tokens)::BIGINT AS cache_read_tokens, SUM(output_tokens)::BIGINT AS output_tokens,
         SUM(requests)::BIGINT AS requests, SUM(aborted_requests)::BIGINT AS aborted_requests,
-        BOOL_AND(cache_split_known) AND COUNT(cache_read_tokens) > 0 AS cache_split_known, MAX(in_force_us) AS in_force_us
+        BOOL_AND(cache_split_known) AND COUNT(cache_read_tokens) > 0 AS cache_split_known, MAX(in_force_us) AS in_force_us,
+        COALESCE(SUM(border_prompt_tokens) FILTER (prompt_tokens IS NOT NULL), 0)::BIGINT AS border_input_tokens,
+        COALESCE(SUM(border_cache_read_tokens) FILTER (cache_read_tokens IS NOT NULL), 0)::BIGINT AS border_cache_read_tokens,
+        COALESCE(SUM(border_output_tokens) FILTER (output_tokens IS NOT NULL), 0)::BIGINT AS border_output_tokens,
+        COALESCE(SUM(beyond_prompt_tokens) FILTER (prompt_tokens IS NOT NULL), 0)::BIGINT AS beyond_input_tokens,
+        COALESCE(SUM(beyond_output_tokens) FILTER (output_tokens IS NOT NULL), 0)::BIGINT AS beyond_output_tokens
     FROM counted
     GROUP BY charge_period_start, pool_no, deployment_no
 ),
@@ -163,7 +170,8 @@ side AS (
         COALESCE(logged.requests, 0) AS logged_requests, COALESCE(moved.input_tokens_later, 0) AS crossing_input_tokens,
         COALESCE(moved.output_tokens_begun, 0) AS crossing_output_tokens, COALESCE(moved.input_tokens_begun, 0) AS begun_input_tokens,
         COALESCE(moved.output_tokens_later, 0) AS later_output_tokens, logged.requests IS NULL AND moved.output_tokens IS NULL AS is_silent,
-        COALESCE(doubted.missing_events, 0) AS missing_events, COALESCE(doubted.failed_events, 0) AS failed_events,
+        engine.border_input_tokens, engine.border_cache_read_tokens, engine.border_output_tokens, engine.beyond_input_tokens,
+        engine.beyond_output_tokens, COALESCE(doubted.missing_events, 0) AS missing_events, COALESCE(doubted.failed_events, 0) AS failed_events,
         policy.unlogged_tolerance_ppm::HUGEINT AS tolerance_ppm
     FROM engine
     LEFT JOIN logged USING (charge_period_start, pool_no, deployment_no)    -- NULL: no request ended in the hour
@@ -174,6 +182,9 @@ side AS (
 excess AS (  -- NULL where the engines do not tell
     SELECT
         side.*, engine_input_tokens * tolerance_ppm AS input_tolerance, engine_output_tokens * tolerance_ppm AS output_tolerance,
+        border_input_tokens::HUGEINT * 1000000 AS input_border, border_output_tokens::HUGEINT * 1000000 AS output_border,
+        border_cache_read_tokens::HUGEINT * 1000000 AS cache_read_border,
+        beyond_input_tokens::HUGEINT * 1000000 AS input_beyond, beyond_output_tokens::HUGEINT * 1000000 AS output_beyond,
         (engine_input_tokens::HUGEINT - logged_input_tokens) * 1000000             AS input_ahead,
         crossing_input_tokens::HUGEINT * 1000000                                   AS input_crossing,
         begun_input_tokens::HUGEINT * 1000000                                      AS input_begun,
@@ -186,11 +197,11 @@ excess AS (  -- NULL where the engines do not tell
 unlogged AS (
     SELECT
         excess.*,
-        CASE WHEN deployment_no > 0 AND input_ahead - input_crossing > input_tolerance
+        CASE WHEN deployment_no > 0 AND input_ahead - input_crossing - input_border > input_tolerance
             THEN engine_input_tokens - logged_input_tokens - crossing_input_tokens ELSE 0 END::BIGINT AS unlogged_input_tokens,
-        CASE WHEN deployment_no > 0 AND output_ahead - output_crossing > output_tolerance
+        CASE WHEN deployment_no > 0 AND output_ahead - output_crossing - output_border > output_tolerance
             THEN engine_output_tokens - logged_output_tokens - crossing_output_tokens ELSE 0 END::BIGINT AS unlogged_output_tokens,
-        CASE WHEN cache_split_known AND cache_read_ahead > engine_cache_read_tokens * tolerance_ppm
+        CASE WHEN cache_split_known AND cache_read_ahead - cache_read_border > engine_cache_read_tokens * tolerance_ppm
             THEN engine_cache_read_tokens - logged_cache_read_tokens ELSE 0 END::BIGINT AS cache_read_tokens
     FROM excess
 )
@@ -210,8 +221,10 @@ SELECT
             WHEN engine_aborted_requests > 0 THEN 'aborted'
             WHEN failed_events > 0 THEN 'failed'
             ELSE 'unlogged' END
-        WHEN -input_ahead - input_begun > input_tolerance OR -output_ahead - output_later > output_tolerance
+        WHEN -input_ahead - input_begun - input_beyond > input_tolerance
+            OR -output_ahead - output_later - output_beyond > output_tolerance
             THEN CASE WHEN observed_us < in_force_us THEN 'telemetry_gap' ELSE 'engine_behind' END
         WHEN ABS(input_ahead) > input_tolerance OR ABS(output_ahead) > output_tolerance THEN 'crossing'
-        ELSE 'agreed' END AS cause
+        ELSE 'agreed' END AS cause,
+    border_input_tokens, border_output_tokens
 FROM unlogged

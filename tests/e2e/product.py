@@ -41,7 +41,8 @@ JOIN book.pool_key USING (pool_no) JOIN book.deployment_key USING (deployment_no
 ENGINE_HOURS = """
 SELECT charge_period_start, deployment_id, model_id, engines, observed_us, cache_split_known, resets, prompt_tokens,
     cache_read_tokens, output_tokens, requests, aborted_requests, prefill_us, decode_us, idle_us, cache_read_host_tokens,
-    cache_read_storage_tokens
+    cache_read_storage_tokens, border_prompt_tokens, border_cache_read_tokens, border_output_tokens, beyond_prompt_tokens,
+    beyond_output_tokens
 FROM metering.engine_usage_hourly JOIN book.deployment_key USING (deployment_no) JOIN book.model USING (model_no)
 """
 ORIGIN_CHARGES = """
@@ -123,7 +124,9 @@ def hours_of(trace: Trace) -> range:
 def engine_hours(session: Session, hours: range) -> dict[Place, Growth]:
     """Every row of metering.engine_usage_hourly, which is of these hours only."""
     rows = session.rows(ENGINE_HOURS)
-    found = {Place(micros(row[0]), *row[1:3]): Growth(*row[3:5], tuple(row[7:]), *row[5:7]) for row in rows}
+    found = {
+        Place(micros(row[0]), *row[1:3]): Growth(*row[3:5], row[7:-5], *row[5:7], row[-5:-2], row[-2:]) for row in rows
+    }
     assert len(found) == len(rows)
     assert all(place.hour in hours for place in found)
     return found

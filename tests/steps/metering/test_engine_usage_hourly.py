@@ -48,6 +48,24 @@ def test_an_increment_is_spread_over_the_time_between_its_readings(stepped) -> N
     assert counted(stepped, counts) == [(ONE, "d", 6)]
 
 
+def test_growth_between_close_readings_across_a_border_may_be_of_either_hour(stepped) -> None:
+    """Of 90 in the minute around 01:00 a third is the earlier hour's; readings farther apart than a sample holds are a hole."""
+    counts = [
+        Count(at=ONE - 20_000_000, output=0, prompt=0),
+        Count(at=ONE + 40_000_000, output=90),
+        Count(at=ONE + 101_000_000, output=95, prompt=121),
+        Count(at=TWO, output=97, prompt=130),
+    ]
+    columns = (
+        "output_tokens, border_output_tokens, beyond_output_tokens, border_prompt_tokens, border_cache_read_tokens"
+    )
+
+    assert counted(stepped, counts, columns, start=at("00:00")) == [
+        (at("00:00"), "d", 30, 30, 60, 0, None),
+        (ONE, "d", 67, 60, 30, 0, None),
+    ]
+
+
 def test_a_reading_on_the_hour_ends_the_hour_before(stepped) -> None:
     """Its increment is that hour's whole, and the next hour begins with it."""
     counts = [Count(at=ONE, output=5), Count(at=TWO, output=8), Count(at=TWO + MINUTE, output=9)]
@@ -219,7 +237,13 @@ def test_hours_of_an_engine_add_up_to_its_growth(ledger: Ledger, steps: list[tup
     with ledger.transaction() as session:
         load(session, Facts(deployments=D, counts=tuple(counts)))
         period = Period(moment(ONE), moment(now - now % HOUR + HOUR))
-        run(session, [step for step in STEPS if step.name in (*BEFORE, STEP)], period, {}, FrozenClock())
+        run(
+            session,
+            [step for step in STEPS if step.name in (*BEFORE, STEP)],
+            period,
+            {"sample_hold_us": 120_000_000},
+            FrozenClock(),
+        )
     found = ledger.session().row(
         "SELECT sum(output_tokens)::BIGINT, sum(observed_us)::BIGINT, min(output_tokens) >= 0 FROM metering.engine_usage_hourly"
     )

@@ -139,3 +139,45 @@ def test_remainders_of_unlogged_tokens_go_by_text(metered) -> None:
         ("", "m", "workload", "unlogged", "output"): (1, 2),
         (caller("k"), "m", "workload", "", "output"): (1, 1),
     }
+
+
+MINUTELY = tuple(
+    Count(at=at("00:00") - 20_000_000 + n * 60_000_000, prompt=40 * n, cache_read=9 * n, output=9 * n)
+    for n in range(200)
+)
+"""Read at :40 of every minute; each minute holds one request of 40 prompt tokens, of them 9 cached, and 9 of output."""
+VERDICT = """SELECT unlogged_uncached_input_tokens + unlogged_cache_read_tokens, unlogged_output_tokens, cause
+FROM metering.reconciliation_hourly"""
+
+
+def minutely(lost: range = range(0), second: int = 20) -> tuple[Event, ...]:
+    """A request at this second of each minute of three hours, but of those that are lost."""
+    tokens = (("uncached_input", 31), ("cache_read", 9), ("output", 9))
+    return tuple(Event(at=at("00:00") + (n * 60 + second) * 10**6, tokens=tokens) for n in range(180) if n not in lost)
+
+
+@pytest.mark.parametrize("second", [0, 20, 39, 41, 59])
+def test_complete_logs_are_never_unlogged_for_where_a_reading_lies(metered, second: int) -> None:
+    """Whatever the second that readings and requests have, with no tolerance at all: a border's minute is of either hour."""
+    grown = MINUTELY if second < 40 else tuple(replace(count, at=count.at + 60_000_000) for count in MINUTELY)
+    facts = replace(FLEET, counts=grown, events=minutely(second=second), hold=120_000_000)
+    found = metered(facts, at("00:00"), at("03:00")).rows(VERDICT)
+
+    assert [row[:2] for row in found] == [(0, 0)] * 3
+    assert {row[2] for row in found} <= {"agreed", "crossing"}
+
+
+def test_a_log_lost_beyond_the_borders_is_unlogged_whole(metered) -> None:
+    """Half an hour of them: of the 30 x 40 and 30 x 9 tokens nothing is forgiven, since their hour is ahead by more than borders hold."""
+    facts = replace(FLEET, counts=MINUTELY, events=minutely(lost=range(70, 100)), hold=120_000_000)
+
+    assert metered(facts, ONE, TWO).rows(VERDICT) == [(1200, 270, "unlogged")]
+
+
+def test_a_hole_of_telemetry_forgives_nothing(metered) -> None:
+    """Readings farther apart than a sample holds: what grew between them is spread evenly and held against the logs of each hour."""
+    counts = (Count(at=at("00:30"), output=0), Count(at=at("01:30"), output=600), Count(at=TWO, output=600))
+    lost = replace(FLEET, counts=counts, hold=HOUR - 1)
+
+    assert metered(lost, at("00:00"), TWO).rows(VERDICT) == [(0, 300, "no_logs")] * 2
+    assert metered(replace(lost, hold=HOUR), ONE, TWO).rows(VERDICT) == [(0, 0, "crossing")]

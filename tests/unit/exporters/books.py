@@ -76,10 +76,10 @@ INSERT INTO metering.deployment_hourly VALUES
     (TIMESTAMP '2026-10-01 00:00', 1, 1, 7200000000, 6750000004, 'active', 0, 0, TRUE, 0, 0, 0, 0, 'inactive', 6750000004, 0, 0, 0, 'm', 'assumed', 0, 7200000000),
     (TIMESTAMP '2026-10-01 00:00', 2, 2, 0, 0, 'active', 0, 0, FALSE, 0, 0, 0, 0, 'inactive', 0, 0, 0, 0, 'm', 'assumed', 0, 0);
 INSERT INTO metering.reconciliation_hourly VALUES
-    (TIMESTAMP '2026-10-01 00:00', 1, 1, 1, 2, 7200000000, 900, NULL, 100, 7, NULL, 800, 5, 70, 6, 0, 0, 100, 0, 30, 'unlogged'),
-    (TIMESTAMP '2026-09-30 23:00', 1, 1, 1, 2, 7200000000, NULL, NULL, 500, 7, 1, 60, 5, 400, 6, 3, 4, 0, 0, 100, 'aborted'),
-    (TIMESTAMP '2026-09-30 00:00', 1, 1, 1, 2, 7200000000, 9000, NULL, 1, 7, 1, 9000, 5, 1, 6, 3, 0, 0, 0, 0, 'agreed'),
-    (TIMESTAMP '2026-10-01 00:00', 0, 0, 2, 1, 60, NULL, NULL, 5, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'unplaced');
+    (TIMESTAMP '2026-10-01 00:00', 1, 1, 1, 2, 7200000000, 900, NULL, 100, 7, NULL, 800, 5, 70, 6, 0, 0, 100, 0, 30, 'unlogged', 0, 0),
+    (TIMESTAMP '2026-09-30 23:00', 1, 1, 1, 2, 7200000000, NULL, NULL, 500, 7, 1, 60, 5, 400, 6, 3, 4, 0, 0, 100, 'aborted', 0, 0),
+    (TIMESTAMP '2026-09-30 00:00', 1, 1, 1, 2, 7200000000, 9000, NULL, 1, 7, 1, 9000, 5, 1, 6, 3, 0, 0, 0, 0, 'agreed', 0, 0),
+    (TIMESTAMP '2026-10-01 00:00', 0, 0, 2, 1, 60, NULL, NULL, 5, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'unplaced', 0, 0);
 INSERT INTO attribution.attributed_month VALUES
     (TIMESTAMP '2026-09-01', TIMESTAMP '2026-10-01 00:05', 1, ''), (TIMESTAMP '2026-10-01', TIMESTAMP '2026-10-01 01:05', 1, '');
 

@@ -77,7 +77,8 @@ def test_a_pool_is_shown_hour_by_hour(results: Session) -> None:
             "charge_period_start": "2026-09-30T23:00:00Z", "pool": "h100-prod", "deployment": "llama70b", "model": "llama-3.1-70b", "engines": 2,
             "observed_us": 7_200_000_000, "engine_input_tokens": None, "engine_cache_read_tokens": None, "engine_output_tokens": 500,
             "engine_requests": 7, "engine_aborted_requests": 1, "logged_input_tokens": 60, "logged_cache_read_tokens": 5,
-            "logged_output_tokens": 400, "logged_requests": 6, "crossing_input_tokens": 3, "crossing_output_tokens": 4, "unlogged_uncached_input_tokens": 0,
+            "logged_output_tokens": 400, "logged_requests": 6, "crossing_input_tokens": 3, "crossing_output_tokens": 4, "border_input_tokens": 0,
+            "border_output_tokens": 0, "unlogged_uncached_input_tokens": 0,
             "unlogged_cache_read_tokens": 0, "unlogged_output_tokens": 100, "cause": "aborted",
         }
     ]  # fmt: skip
