@@ -74,7 +74,8 @@ class Job:
 class Runner:
     """One due run of a job: attempts until one succeeds, none is left, or the service stops.
 
-    Outcomes: `ok`; `failed`, retried; `refused`, where trying again cannot help (an audit or the config says no, or hours cannot be computed).
+    Outcomes: `ok`; `failed`, retried; `refused`, where trying again cannot help (an audit or the config says no, or hours
+    cannot be computed).
     """
 
     def __init__(

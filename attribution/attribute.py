@@ -143,7 +143,7 @@ def _follows(session: Session, month: Period, book: Book) -> bool:
         session.rows(
             "SELECT 1 FROM attribution.attributed_month WHERE billing_period = $month AND book_digest = $digest",
             {"month": month.start, "digest": book.digest},
-        )  # fmt: skip
+        )
     )
 
 

@@ -207,9 +207,7 @@ def _hours(period: Period) -> int:
 def _refused(session: Session, within: Period) -> dict[datetime, str]:
     """Hours of a period that are refused as yet, and why."""
     window = {"period_start": within.start, "period_end": within.end}
-    return dict(
-        session.rows(f"SELECT charge_period_start, reason FROM metering.refused_hour {_INSIDE}", window)
-    )
+    return dict(session.rows(f"SELECT charge_period_start, reason FROM metering.refused_hour {_INSIDE}", window))
 
 
 def _record_refusals(ledger: Ledger, clock: Clock, refused: Mapping[datetime, str], within: Period) -> None:

@@ -33,7 +33,9 @@ def retract(ledger: Ledger, clock: Clock, settle: Callable[[Session, Period], No
         with ledger.transaction() as writing:
             _take_back(writing, period, clock)
             settle(writing, period)
-    if session.value("SELECT EXISTS (FROM metering.refused_hour WHERE charge_period_start < $begins)", {"begins": first}):
+    if session.value(
+        "SELECT EXISTS (FROM metering.refused_hour WHERE charge_period_start < $begins)", {"begins": first}
+    ):
         with ledger.transaction() as writing:
             writing.do("DELETE FROM metering.refused_hour WHERE charge_period_start < $begins", {"begins": first})
     return sum(1 for period in early for _ in period.hours())
