@@ -27,7 +27,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from apportion.domain.clock import Clock
-from apportion.domain.errors import ApportionError, AuditFailed, ConfigError
+from apportion.domain.errors import ApportionError, AuditFailed, ConfigError, HoursFailed
 
 ATTEMPTS_MAX: Final = 4
 BACKOFF_SECONDS: Final = 2.0
@@ -74,7 +74,8 @@ class Job:
 class Runner:
     """One due run of a job: attempts until one succeeds, none is left, or the service stops.
 
-    Outcomes: `ok`; `failed`, retried; `refused`, where trying again cannot help (an audit or the config says no).
+    Outcomes: `ok`; `failed`, retried; `refused`, where trying again cannot help (an audit or the config says no, or hours
+    cannot be computed).
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Runner:
         started_at, began = self._clock.now(), self._stopwatch()
         try:
             outcome, detail = "ok", self.job.run()
-        except (AuditFailed, ConfigError) as error:
+        except (AuditFailed, ConfigError, HoursFailed) as error:
             outcome, detail = "refused", str(error)
         except Exception as error:
             said = str(error) if isinstance(error, ApportionError) else repr(error)

@@ -21,7 +21,7 @@ import threading
 from datetime import datetime, time, timedelta
 
 from apportion import __version__
-from apportion.domain.errors import ApportionError, LedgerBroken, LedgerError
+from apportion.domain.errors import ApportionError, HoursFailed, LedgerBroken, LedgerError
 from apportion.domain.period import Period, month_of, next_month
 from apportion.health import HealthLog
 from apportion.intake import arriving
@@ -156,11 +156,17 @@ class Service:
         return Schedule(jobs, self._pipeline.clock, self.record)
 
     def meter(self) -> str:
-        """Meter what is due and publish it."""
+        """Meter what is due and publish it. Raises: HoursFailed where hours could not be computed, once all others are published."""
         report = self._pipeline.meter()
         self.exposition.update(self._pipeline.ledger.results)
         self._published = True
         refused = f", {len(report.refused)} refused: {next(iter(report.refused.values()))}" if report.refused else ""
+        if report.failed:
+            first = min(report.failed)
+            raise HoursFailed(
+                f"{report.hours} hours metered, {len(report.failed)} could not be computed, from {first:%Y-%m-%dT%H:%MZ} on: "
+                f"{report.refused[first]}"
+            )
         return f"{report.hours} hours metered{refused}"
 
     def chargeback(self) -> str:

@@ -50,6 +50,14 @@ WHERE date_trunc('month', charge_period_start) NOT IN (
 ORDER BY billing_period
 """
 
+# A month of which no hour is metered any more is none.
+_ATTRIBUTED: Final = """
+INSERT INTO attribution.attributed_month
+SELECT $month, $now, $policy_version, $digest
+WHERE EXISTS (
+    FROM metering.metered_hour WHERE charge_period_start >= $month::TIMESTAMP AND charge_period_start < $next_month::TIMESTAMP)
+"""
+
 _REVISION: Final = """
 INSERT INTO attribution.revision SELECT COALESCE(MAX(revision), 0) + 1, $start, $end FROM attribution.revision
 """
@@ -81,9 +89,10 @@ def attribute(session: Session, period: Period, clock: Clock, *, max_label_sets:
         step.audit(session, [audits()[name] for name in MONTH_AUDITS], month, {})
         session.do("DELETE FROM attribution.attributed_month WHERE billing_period = $month", {"month": month.start})
         session.do(
-            "INSERT INTO attribution.attributed_month VALUES ($month, $now, $policy_version, $digest)",
-            {"month": month.start, "now": clock.now(), "policy_version": book.policy_version, "digest": book.digest},
-        )
+            _ATTRIBUTED,
+            {"month": month.start, "next_month": month.end, "now": clock.now(), "policy_version": book.policy_version,
+             "digest": book.digest},
+        )  # fmt: skip
 
 
 def reattribute(session: Session, clock: Clock, *, max_label_sets: int = LABEL_SETS_MAX) -> list[Period]:

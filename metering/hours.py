@@ -65,7 +65,7 @@ def due(
     if since is not None or until is not None:
         first = since or first_hour(session)
         return list(Period(first, last).hours()) if first is not None and first < last else []
-    begins = _metered_from(session)
+    begins = metered_from(session)
     inventory = begins or session.value(_INVENTORY)
     first = min(hour_of(inventory), last) if inventory is not None else last
     found = session.rows(_DUE, {"first": first, "until": last, "begins": begins or EARLIEST})
@@ -88,7 +88,7 @@ def check_window(session: Session, *, now: datetime, since: datetime | None, unt
             raise UsageError(f"{name} {_text(instant)} has not passed yet; the last hour ended at {_text(elapsed)}")
     if since is not None and until is not None and since >= until:
         raise UsageError(f"--since {_text(since)} is not before --until {_text(until)}; the window holds no hour")
-    begins = _metered_from(session)
+    begins = metered_from(session)
     if since is not None and begins is not None and since < begins:
         raise UsageError(f"--since {_text(since)} is before metered_from {_text(begins)}; move one of them")
     first = first_hour(session)
@@ -99,14 +99,15 @@ def check_window(session: Session, *, now: datetime, since: datetime | None, unt
 
 def first_hour(session: Session) -> datetime | None:
     """The first hour metered at all: `metered_from`, else the earliest inventory or usage; None for an empty ledger."""
-    begins = _metered_from(session)
+    begins = metered_from(session)
     if begins is not None:
         return hour_of(begins)
     found = [hour_of(start) for start in (session.value(_INVENTORY), session.value(_KNOWN)) if start is not None]
     return min(found, default=None)
 
 
-def _metered_from(session: Session) -> datetime | None:
+def metered_from(session: Session) -> datetime | None:
+    """Where the config last synced says that metering begins; None where it does not say."""
     found = session.rows("SELECT setting FROM book.setting WHERE name = 'metered_from' AND setting <> ''")
     if not found:
         return None

@@ -14,11 +14,13 @@ from itertools import groupby
 
 from apportion.domain.clock import Clock
 from apportion.domain.errors import LedgerError
-from apportion.domain.period import FOREVER, HOUR_US, Period, spans
+from apportion.domain.period import FOREVER, HOUR, HOUR_US, Period, spans
 from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.step import audit, run
 from metering.gaps import gaps
+from metering.halving import halved
 from metering.hours import due
+from metering.retract import retract
 from metering.steps import (
     AUDITS,
     EXTERNAL,
@@ -71,7 +73,9 @@ class MeterReport:
     Attributes:
         hours: hours metered.
         spans: transactions they took.
-        refused: hours that wait for a rate, and the reason.
+        refused: hours that wait, for a rate say, and the reason.
+        failed: those among them that could not be computed, though they were tried.
+        retracted: hours before `metered_from` that had been metered and no longer are.
         rows: charge lines written.
         seconds: wall time.
     """
@@ -79,6 +83,8 @@ class MeterReport:
     hours: int
     spans: int
     refused: dict[datetime, str]
+    failed: frozenset[datetime]
+    retracted: int
     rows: int
     seconds: float
 
@@ -92,27 +98,39 @@ def meter(
     until: datetime | None = None,
     progress: Progress | None = None,
 ) -> MeterReport:
-    """Meter every due hour, or every hour of a window whether due or not.
+    """Meter every due hour, or every hour of a window whether due or not; take back those before `metered_from`.
 
-    An hour whose rates have a gap is refused: it is recorded with the reason, stays dirty, and holds up no other. An
-    exception undoes the span it happens in; spans before it are kept.
+    An hour whose rates have a gap, or that cannot be computed, is refused: it is recorded with the reason, stays due, and
+    holds up no other. Any other exception undoes the span it happens in; spans before it are kept.
 
-    Raises: UsageError for a window that cannot be metered, AuditFailed when a truth does not hold.
+    Raises: UsageError for a window that cannot be metered, AuditFailed when what is taken back does not add up.
     """
     began = time.perf_counter()
     session = ledger.session()
+    retracted = retract(ledger, clock, settle)
     wanted = due(session, now=clock.now(), since=since, until=until)
     refused = gaps(session, wanted)
-    _record_refusals(ledger, clock, refused, Period(since or EARLIEST, until or FOREVER))
     ready = [hour for hour in wanted if hour not in refused]
-    periods = spans(ready)
-    rows = done = 0
-    for period in periods:
-        rows += _meter_span(ledger, clock, period, settle)
-        done += sum(1 for _ in period.hours())
+    within = Period(since or EARLIEST, until or FOREVER)
+    tried = _refused(session, within)
+    _record_refusals(ledger, clock, {**{hour: tried[hour] for hour in ready if hour in tried}, **refused}, within)
+    written: dict[Period, int] = {}
+    failed: dict[datetime, str] = {}
+
+    def attempt(part: Period) -> None:
+        written[part] = _meter_span(ledger, clock, part, settle)
         if progress is not None:
-            progress(done, len(ready))
-    return MeterReport(hours=done, spans=len(periods), refused=refused, rows=rows, seconds=time.perf_counter() - began)
+            progress(sum(_hours(span) for span in written), len(ready))
+
+    for period in spans(ready):
+        failed |= {hour: why for part, why in halved(period, attempt).items() for hour in part.hours()}
+    refused = dict(sorted({**refused, **failed}.items()))
+    if failed:
+        _record_refusals(ledger, clock, refused, within)
+    return MeterReport(
+        hours=sum(_hours(span) for span in written), spans=len(written), refused=refused, failed=frozenset(failed),
+        retracted=retracted, rows=sum(written.values()), seconds=time.perf_counter() - began,
+    )  # fmt: skip
 
 
 def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) -> int:
@@ -124,6 +142,7 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
         audit(session, AUDITS, period, policy)
         session.do(f"DELETE FROM raw.dirty_hour {_INSIDE}", window)
         session.do(f"DELETE FROM book.dirty_hour {_INSIDE}", window)
+        session.do(f"DELETE FROM metering.refused_hour {_INSIDE}", window)
         session.do(
             f"INSERT OR REPLACE INTO metering.metered_hour SELECT {_HOURS}, $now, $policy_version",
             {**window, "now": clock.now(), "policy_version": policy["policy_version"]},
@@ -181,12 +200,21 @@ def _policy(session: Session) -> dict[str, int]:
     return {"policy_version": version, "sample_hold_us": hold}
 
 
+def _hours(period: Period) -> int:
+    return (period.end - period.start) // HOUR
+
+
+def _refused(session: Session, within: Period) -> dict[datetime, str]:
+    """Hours of a period that are refused as yet, and why."""
+    window = {"period_start": within.start, "period_end": within.end}
+    return dict(session.rows(f"SELECT charge_period_start, reason FROM metering.refused_hour {_INSIDE}", window))
+
+
 def _record_refusals(ledger: Ledger, clock: Clock, refused: Mapping[datetime, str], within: Period) -> None:
     """Make `metering.refused_hour` say what is refused now in a period; written only when that changes."""
-    window = {"period_start": within.start, "period_end": within.end}
-    before = ledger.session().rows(f"SELECT charge_period_start, reason FROM metering.refused_hour {_INSIDE}", window)
-    if dict(before) == refused:
+    if _refused(ledger.session(), within) == refused:
         return
+    window = {"period_start": within.start, "period_end": within.end}
     with ledger.transaction() as session:
         session.do(f"DELETE FROM metering.refused_hour {_INSIDE}", window)
         for reason in sorted(set(refused.values())):

@@ -26,10 +26,13 @@ def run(options: argparse.Namespace) -> int:
         pipeline.publish()  # once more, so that what is published knows of this run
     refused = {hour.isoformat(): reason for hour, reason in sorted(report.refused.items())}
     if options.json:
-        print_json({"hours": report.hours, "spans": report.spans, "rows": report.rows, "refused": refused})
+        print_json({"hours": report.hours, "spans": report.spans, "rows": report.rows, "refused": refused,
+                    "retracted": report.retracted})  # fmt: skip
         return 1 if refused else 0
     screen = console()
     screen.print(f"{report.hours:,} hours metered in {report.seconds:.2f} s; results in {pipeline.ledger.results}")
+    if report.retracted:
+        screen.print(f"{report.retracted:,} hours before ledger.metered_from taken back")
     for reason in sorted(set(refused.values()))[:20]:
         hours = [hour for hour, why in refused.items() if why == reason]
         screen.print(f"[red]refused[/red] {len(hours)} hours from {hours[0]}: {escape(reason)}")

@@ -34,12 +34,14 @@ def check(
         capacity = row.item.capacity_per_gpu_hour
         if capacity is None:
             continue
-        down = [other.item.effective for other in downtime if other.item.deployment == row.item.id]
-        edges = [edge - BEGINNING for period in (row.item.effective, *down) for edge in (period.start, period.end)]
+        # Rows that meet in an hour are added there before it is divided, so that the edges of one are those of all.
+        dated = [other.item.effective for other in fleet.deployments if other.item.id == row.item.id]
+        dated += [other.item.effective for other in downtime if other.item.deployment == row.item.id]
+        edges = [edge - BEGINNING for period in dated for edge in (period.start, period.end)]
         unit_us = next((unit for unit in UNITS_US if not any(edge % (unit * MICROSECOND) for edge in edges)), 1)
         if capacity * row.item.gpus * scale > HOUR_MAX * unit_us:
             problems.error(
                 f"{row.where}.capacity_per_gpu_hour",
                 f"is too large for {row.item.gpus} GPUs and weights of {len(str(scale)) - 1} decimals; "
-                "round the weights in [policy] and [[models]], or date it and its downtime to whole hours",
+                "round the weights in [policy] and [[models]], or date all its rows and its downtime to whole hours",
             )

@@ -65,6 +65,10 @@ class StepFailed(LedgerError):
         super().__init__(f"{step} from {period.start:%Y-%m-%dT%H:%MZ} to {period.end:%Y-%m-%dT%H:%MZ}: {said}")
 
 
+class HoursFailed(ApportionError):
+    """Hours could not be computed; all others were metered, and these are tried again with the next run."""
+
+
 class InputError(ApportionError):
     """A whole file cannot be read; single bad records never raise."""
 

@@ -29,7 +29,7 @@ MEANINGS: Final = {
         out of memory ({said}); nothing was changed. Free memory, or disk for spilling, and run it again.""",
     r"Out of Range Error|Conversion Error|Overflow": """
         a number is larger than the ledger can hold, or is none ({said}); nothing was changed. Look for a count, weight, rate or price
-        that cannot be true; `apportion meter --since T --until T` over parts of the span finds its hour.""",
+        that cannot be true.""",
 }
 """Pattern of the message, and the sentence in its place; the first match speaks."""
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from apportion.domain.errors import LedgerError, UsageError
+from apportion.domain.errors import AuditFailed, LedgerBroken, LedgerError, UsageError
 from apportion.domain.period import Period
 from metering.meter import meter
 from metering.steps import EXTERNAL, OF_ENGINES, OF_PLACED_GPUS, ONLY_WITH, STEPS
@@ -133,6 +133,41 @@ def test_a_gap_in_the_rates_refuses_its_hours_and_no_others(ledger, clock) -> No
         )
     assert (meter(ledger, clock, settle=nothing).hours, session.rows("FROM metering.refused_hour")) == (1, [])
     assert session.rows("FROM raw.dirty_hour") == []
+
+
+def test_an_hour_that_an_audit_refuses_waits_and_no_other(ledger, clock) -> None:
+    """What follows from one hour does not add up: the rest of its span is kept, and the hour is tried again with the next run."""
+    session, hour = prepared(ledger, clock), moment(START + HOUR)
+
+    def failing(_, period: Period) -> None:
+        if hour in period.hours():
+            raise AuditFailed("s", "a", [(1,)])
+
+    for hours in (3, 0):
+        report = meter(ledger, clock, settle=failing)
+        assert (report.hours, report.failed, list(report.refused)) == (hours, {hour}, [hour])
+        assert session.rows("SELECT charge_period_start, reason FROM metering.refused_hour") == list(
+            report.refused.items()
+        )
+        assert session.rows("SELECT charge_period_start FROM raw.dirty_hour") == [(hour,)]
+        clock.set(moment(START + 4 * HOUR + 1))
+    assert session.rows("SELECT refused_at FROM metering.refused_hour") == [(moment(START + 4 * HOUR),)]
+
+    report = meter(ledger, clock, settle=nothing)
+    assert (report.hours, report.failed, session.rows("FROM metering.refused_hour")) == (1, frozenset(), [])
+
+
+def test_a_broken_ledger_ends_the_run(ledger, clock) -> None:
+    """It is no fault of an hour: nothing is halved, and nothing is refused for it."""
+    session, tried = prepared(ledger, clock), []
+
+    def failing(_, period: Period) -> None:
+        tried.append(period)
+        raise LedgerBroken("gone")
+
+    with pytest.raises(LedgerBroken):
+        meter(ledger, clock, settle=failing)
+    assert (len(tried), session.rows("FROM metering.refused_hour")) == (1, [])
 
 
 def test_refusals_outside_a_window_are_left_as_they_are(ledger, clock) -> None:

@@ -184,7 +184,27 @@ def test_a_capacity_must_fit_the_arithmetic_with_the_decimals_of_weights(
     assert problem.startswith(
         "apportion.toml:deployments[0].capacity_per_gpu_hour: is too large for 1000 GPUs and weights of 12 decimals; "
     )
-    assert problem.endswith("round the weights in [policy] and [[models]], or date it and its downtime to whole hours")
+    assert problem.endswith(
+        "round the weights in [policy] and [[models]], or date all its rows and its downtime to whole hours"
+    )
+
+
+@pytest.mark.parametrize(("resized_at", "problems_found"), [("01:30:00.000001", 1), ("01:30:01", 0)])
+def test_rows_of_a_deployment_that_meet_in_an_hour_count_in_one_unit(
+    resized_at: str, problems_found: int, problems: Problems, loaded: Loaded
+) -> None:
+    """A row of whole seconds is counted by the microsecond where another row of its deployment ends within one."""
+    resized = "2026-10-02T" + resized_at + "Z"
+    small = deployment(gpus=1, more='utilization = "capacity"\ncapacity_per_gpu_hour = 1000\n')
+    small = small.rstrip() + f"\neffective_to = {resized}\n"
+    held = deployment(gpus=1000, more='utilization = "capacity"\ncapacity_per_gpu_hour = 999999999')
+    text = pool(gpus=1000) + rate() + small + held.replace("2026-10-01T00:00:00Z", "2026-10-02T01:30:01Z") + FINE
+
+    if problems_found:
+        (problem,) = problems(text)
+        assert problem.startswith("apportion.toml:deployments[1].capacity_per_gpu_hour: is too large for 1000 GPUs")
+    else:
+        assert len(loaded(text).deployments) == 2
 
 
 @pytest.mark.parametrize(

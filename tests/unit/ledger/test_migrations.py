@@ -12,7 +12,7 @@ import pytest
 
 from apportion.domain.errors import LedgerError
 from apportion.ledger import migrations
-from apportion.ledger.connection import Ledger
+from apportion.ledger.connection import Ledger, Session
 from apportion.ledger.migrations import available, migrate
 from tests.frozen import START, FrozenClock
 
@@ -163,3 +163,55 @@ def test_an_empty_database_becomes_a_ledger(tmp_path: Path) -> None:
 
     with Ledger(path) as ledger:
         assert migrate(ledger, FrozenClock()) == len(available())
+
+
+METERED_BEFORE = """
+INSERT INTO metering.metered_hour SELECT TIMESTAMP '2026-10-01' + to_hours(h::INTEGER), TIMESTAMP '2026-10-02', 1 FROM range(6) AS t (h);
+INSERT INTO book.coverage VALUES
+    ('asset/a', 0, 4, TIMESTAMP '2026-10-01 00:30', TIMESTAMP '2026-10-01 01:00'),
+    ('asset/a', 1, 4, TIMESTAMP '2026-10-01 00:00', TIMESTAMP '2026-10-01 06:00'),
+    ('commitment/c', 0, 4, TIMESTAMP '2026-10-01 00:00', TIMESTAMP '2026-10-01 06:00');
+INSERT INTO book.deployment BY NAME
+SELECT
+    no AS deployment_no, 1 AS pool_no, 1 AS gpus, 'active' AS utilization, '' AS owner, 'caller' AS charge_to, role,
+    TIMESTAMP '2026-10-01' + to_hours(begins::INTEGER) AS effective_from, TIMESTAMP '2026-10-01' + to_hours(ends::INTEGER) AS effective_to
+FROM (VALUES (1, 'prefill', 1, 2), (2, 'decode', 0, 6)) AS t (no, role, begins, ends);
+INSERT INTO metering.engine_state_hourly BY NAME
+SELECT
+    TIMESTAMP '2026-10-01' + to_hours(h::INTEGER) AS charge_period_start, 1 AS pool_no, no AS deployment_no, 1 AS empty_us, 1 AS running_us,
+    1 AS covered_us
+FROM (VALUES (3, 2), (4, 3)) AS t (h, no);
+INSERT INTO metering.deployment_hourly BY NAME
+SELECT
+    TIMESTAMP '2026-10-01' + to_hours(h::INTEGER) AS charge_period_start, 1 AS pool_no, no AS deployment_no, utilization,
+    {zeros}
+FROM (VALUES (3, 2, 'active'), (4, 3, 'capacity')) AS t (h, no, utilization);
+"""
+
+
+def test_hours_that_older_rules_metered_are_metered_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those with unused owned GPUs, of readers of prompts, and where engines tell of `active` deployments; no others."""
+    older = [migration for migration in available() if migration[1] != "0029_one_rule"]
+    with monkeypatch.context() as patch, Ledger(tmp_path / "l.duckdb") as ledger:
+        patch.setattr(migrations, "available", lambda: older)
+        migrate(ledger, FrozenClock())
+        session = ledger.session()
+        session.do(METERED_BEFORE.format(zeros=_zeros(session)))
+    with Ledger(tmp_path / "l.duckdb") as ledger:
+        assert migrate(ledger, FrozenClock()) == 1
+        assert ledger.session().rows("SELECT hour(charge_period_start) FROM book.dirty_hour ORDER BY ALL") == [
+            (0,), (1,), (3,),
+        ]  # fmt: skip
+
+
+def _zeros(session: Session) -> str:
+    """A zero or an empty text for every column that an hour of a deployment must have and no rule asks about."""
+    asked = ["charge_period_start", "pool_no", "deployment_no", "utilization"]
+    return ", ".join(
+        f"{'0' if 'INT' in kind else 'FALSE' if kind == 'BOOLEAN' else repr('')} AS {name}"
+        for name, kind in session.rows(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = 'metering' AND NOT is_nullable "
+            "AND table_name = 'deployment_hourly' AND NOT list_contains($asked, column_name) ORDER BY column_index",
+            {"asked": asked},
+        )
+    )

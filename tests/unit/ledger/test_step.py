@@ -237,7 +237,7 @@ def test_a_step_that_overflows_names_itself_and_its_span(ledger: Ledger) -> None
     )
     assert "INT64" in str(refused.value)
     assert "nothing was changed" in str(refused.value)
-    assert "`apportion meter --since T --until T`" in str(refused.value)
+    assert "Look for a count, weight, rate or price that cannot be true." in str(refused.value)
     assert tallies(ledger) == before
 
 
