@@ -191,7 +191,7 @@ FROM (VALUES (3, 2, 'active'), (4, 3, 'capacity')) AS t (h, no, utilization);
 
 def test_hours_that_older_rules_metered_are_metered_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those with unused owned GPUs, of readers of prompts, and where engines tell of `active` deployments; no others."""
-    older = [migration for migration in available() if migration[1] != "0029_one_rule"]
+    older = [migration for migration in available() if migration[1] != "0028_one_rule"]
     with monkeypatch.context() as patch, Ledger(tmp_path / "l.duckdb") as ledger:
         patch.setattr(migrations, "available", lambda: older)
         migrate(ledger, FrozenClock())
