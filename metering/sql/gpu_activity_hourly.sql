@@ -4,7 +4,7 @@
 -- params: period_start, period_end, sample_hold_us
 -- why:    a sample holds until its device's next one but no longer than the hold, so silence stays unknown; a hold is at most an
 --         hour and so touches at most two; the readings of an hour stay one sorted list until the end, since to order and to place
---         them one by one takes twice the time
+--         them one by one takes half as long again
 WITH told AS (  -- of a reading one number: its microsecond in the hour times 2^24, and 0 where it is unknown, else its ppm and 1
     SELECT
         epoch_us(sampled_at) // 3600000000 AS hour_no, device_no, gpu_series_no,
