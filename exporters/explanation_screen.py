@@ -59,7 +59,7 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         rows = [
             {
                 "hour": f"{one['charge_period_start']:%Y-%m-%dT%H:%MZ}",
-                "stale": "as metered before: it waits for a rate" if one["is_stale"] else "",
+                "stale": "as metered before: it waits" if one["is_stale"] else "",
                 **one,
             }
             for one in found["hours"]
