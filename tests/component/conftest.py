@@ -5,6 +5,7 @@ Where one is not installed the test is skipped with the reason; in CI, where it 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -150,10 +151,20 @@ def any_kafka(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield request.getfixturevalue("kafka")
 
 
+@pytest.fixture
+def closed_sockets(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The Kafka client leaves sockets whose connection failed to the garbage collector, which warns of them: here, and in no later test.
+
+    What was logged of an error holds it, and so its sockets.
+    """
+    yield
+    caplog.get_records("call").clear()
+    gc.collect()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
     """The Kafka client leaves sockets whose connection failed to the garbage collector, which warns of them."""
-    import gc
     import warnings
 
     with warnings.catch_warnings():

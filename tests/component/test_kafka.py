@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import threading
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,14 +18,11 @@ from tests.component.broker import PASSWORD, USER
 from tests.component.consuming import Consuming, gaps, positions, rejections, tokens, values
 from tests.unit.ingest.desk import sample
 
-pytestmark = [pytest.mark.component, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
-
-
-@pytest.fixture(autouse=True)
-def _sockets() -> Iterator[None]:
-    """The client leaves sockets whose connection failed to the garbage collector, which warns of them."""
-    yield
-    gc.collect()
+pytestmark = [
+    pytest.mark.component,
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.usefixtures("closed_sockets"),
+]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import uuid
 from collections.abc import Iterator
 
@@ -13,14 +12,11 @@ from apportion.ledger.connection import Ledger
 from tests.component.broker import Broker, real_broker
 from tests.component.consuming import Consuming, gaps, positions, tokens, values
 
-pytestmark = [pytest.mark.component, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
-
-
-@pytest.fixture(autouse=True)
-def _sockets() -> Iterator[None]:
-    """The client leaves sockets whose connection failed to the garbage collector, which warns of them."""
-    yield
-    gc.collect()
+pytestmark = [
+    pytest.mark.component,
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.usefixtures("closed_sockets"),
+]
 
 
 @pytest.fixture(scope="module")
