@@ -16,7 +16,7 @@ from apportion.domain.clock import Clock
 from apportion.domain.errors import LedgerError
 from apportion.domain.period import FOREVER, HOUR, HOUR_US, Period, spans
 from apportion.ledger.connection import Ledger, Session
-from apportion.ledger.step import audit, run
+from apportion.ledger.step import Query, audit, fill
 from metering.gaps import gaps
 from metering.halving import halved
 from metering.hours import due
@@ -138,7 +138,7 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
     window = {"period_start": period.start, "period_end": period.end}
     with ledger.transaction() as session:
         policy = _policy(session)
-        _fill(session, period, policy, clock)
+        fill(session, _windows(session, period), policy, clock)
         audit(session, AUDITS, period, policy)
         session.do(f"DELETE FROM raw.dirty_hour {_INSIDE}", window)
         session.do(f"DELETE FROM book.dirty_hour {_INSIDE}", window)
@@ -151,29 +151,28 @@ def _meter_span(ledger: Ledger, clock: Clock, period: Period, settle: Settle) ->
         return int(session.value(f"SELECT count(*) FROM metering.charge_hourly {_INSIDE}", window))
 
 
-def _fill(session: Session, period: Period, policy: Mapping[str, int], clock: Clock) -> None:
-    """Run the steps of a span: those over events and samples piece by piece, none that would have no row."""
+def _windows(session: Session, period: Period) -> Iterator[tuple[Query, Period]]:
+    """The steps of a span in their order: those over events and samples piece by piece, none that would have no row."""
     window = {"period_start": period.start, "period_end": period.end}
     empty = set() if session.value(_ENGINES_TELL, window) else set(OF_ENGINES)
     empty |= {name for name, table in ONLY_WITH.items() if not session.value(f"SELECT EXISTS (FROM {table})")}
     for over_events, steps in groupby(STEPS, key=lambda step: step.name in OVER_EVENTS):
         together = tuple(steps)
         if over_events:
-            observed = [step for step in together if step.name == OBSERVED]
+            observed = next(step for step in together if step.name == OBSERVED)
             if not session.value(_OTHERS_SERVE):
                 together = tuple(step for step in together if step.name != EXTERNAL)
                 session.do(f"DELETE FROM {EXTERNAL} {_INSIDE}", window)
-            for piece in _pieces(period):
-                run(session, together, piece, policy, clock)
+            yield from ((step, piece) for piece in _pieces(period) for step in together)
             continue
         for step in together:
             if step.name in empty:
                 session.do(f"DELETE FROM {step.name} {_INSIDE}", window)
                 continue
             if step.name == RECONCILIATION:
-                run(session, observed, Period(period.start, period.end + RUNS_AT_MOST), policy, clock)
+                yield observed, Period(period.start, period.end + RUNS_AT_MOST)
             for piece in _pieces(period) if step.name == GPU_ACTIVITY else (period,):
-                run(session, [step], piece, policy, clock)
+                yield step, piece
             if step.name == GPU_PLACE and not session.value(f"SELECT EXISTS (FROM {GPU_PLACE})"):
                 empty |= OF_PLACED_GPUS
 

@@ -21,6 +21,7 @@ from typing import Any, Self
 import duckdb
 
 from apportion.domain.errors import LedgerError
+from apportion.ledger.statements import statement
 from apportion.ledger.troubles import translated
 
 log = logging.getLogger("apportion.ledger")
@@ -82,7 +83,7 @@ class Session:
 
     def _run(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None) -> duckdb.DuckDBPyConnection:
         try:
-            return self._connection.execute(sql, _naive(parameters))
+            return self._connection.execute(statement(self._connection, sql), _naive(parameters))
         except duckdb.Error as error:
             raise translated(error) from error
 
@@ -230,6 +231,8 @@ def _naive(parameters: Mapping[str, Any] | Sequence[Any] | None) -> Any:
 
 
 def _utc(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_utc(one) for one in value]
     if isinstance(value, datetime):
         if value.tzinfo is None:
             msg = f"{value} has no zone; the ledger takes aware times only"

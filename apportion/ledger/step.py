@@ -18,10 +18,10 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 from apportion.domain.clock import Clock
 from apportion.domain.errors import AuditFailed, LedgerBroken, LedgerError, StepFailed
@@ -58,6 +58,12 @@ class Query:
     def window(self) -> str | None:
         """The column that places a row in time, or None for a table that is rebuilt whole."""
         return self.grain[0] if self.grain and self.grain[0] in PERIOD_COLUMNS else None
+
+
+_RECORD: Final = """
+INSERT INTO ledger.step_run
+SELECT unnest($steps), unnest($starts::TIMESTAMP[]), unnest($ends::TIMESTAMP[]), unnest($rows), unnest($microseconds), $now
+"""
 
 
 def load(package: str, folder: str) -> dict[str, Query]:
@@ -106,28 +112,31 @@ def _listed(field: str) -> tuple[str, ...]:
 
 
 def run(session: Session, steps: Sequence[Query], period: Period, parameters: Mapping[str, Any], clock: Clock) -> None:
-    """Fill the window of each step in order, inside the caller's transaction, and audit each grain.
+    """Fill one window of each step in order, as `fill` does."""
+    fill(session, ((step, period) for step in steps), parameters, clock)
 
-    Raises: AuditFailed when two rows share a step's grain or a key column is NULL; StepFailed when it cannot be computed.
+
+def fill(
+    session: Session, windows: Iterable[tuple[Query, Period]], parameters: Mapping[str, Any], clock: Clock
+) -> None:
+    """Fill windows of steps, each asked for when those before it are filled, in the caller's transaction; audit the grain of each.
+
+    Raises: AuditFailed when two rows share a step's grain; StepFailed when it cannot be computed, or a key column would be NULL.
     """
-    values = {**parameters, "period_start": period.start, "period_end": period.end}
-    for step in steps:
+    done = []
+    for step, period in windows:
+        values = {**parameters, "period_start": period.start, "period_end": period.end}
         began = time.perf_counter_ns()
         with _named(step.name, period):
             _clear(session, step, period)
-            inserted = session.do(f"INSERT INTO {step.name} BY NAME {step.sql}", _only(values, step.params))
+            rows = session.do(f"INSERT INTO {step.name} BY NAME {step.sql}", _only(values, step.params))
             _audit_grain(session, step, period)
-        session.do(
-            "INSERT INTO ledger.step_run VALUES ($step, $period_start, $period_end, $rows, $duration_us, $now)",
-            {
-                "step": step.name,
-                "period_start": period.start,
-                "period_end": period.end,
-                "rows": inserted,
-                "duration_us": (time.perf_counter_ns() - began) // 1000,
-                "now": clock.now(),
-            },
+        done.append((step.name, period.start, period.end, rows, (time.perf_counter_ns() - began) // 1000))
+    if done:
+        columns = dict(
+            zip(("steps", "starts", "ends", "rows", "microseconds"), map(list, zip(*done, strict=True)), strict=True)
         )
+        session.do(_RECORD, {**columns, "now": clock.now()})
 
 
 def audit(session: Session, audits: Sequence[Query], period: Period, parameters: Mapping[str, Any]) -> None:
@@ -165,10 +174,6 @@ def _audit_grain(session: Session, step: Query, period: Period) -> None:
     window = f"WHERE {step.window} >= $period_start AND {step.window} < $period_end" if step.window else ""
     values = {"period_start": period.start, "period_end": period.end} if step.window else None
     keys = ", ".join(step.grain)
-    blank = " OR ".join(f"{key} IS NULL" for key in step.grain)
-    absent = session.rows(f"SELECT {keys} FROM (FROM {step.name} {window}) WHERE {blank} LIMIT 5", values)
-    if absent:
-        raise AuditFailed(step.name, "each_grain_is_known", absent)
     # Grouping by one number is faster than by many columns; only where two rows share it are the columns compared.
     suspect = session.rows(
         f"SELECT hash({keys}) AS digest FROM {step.name} {window} GROUP BY digest HAVING count(*) > 1 LIMIT 1", values

@@ -51,7 +51,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
             session.do(
                 "CREATE SCHEMA work; CREATE TABLE work.names (name VARCHAR);"
                 "CREATE TABLE work.source (charge_period_start TIMESTAMP, name VARCHAR, n BIGINT);"
-                "CREATE TABLE work.tally (charge_period_start TIMESTAMP, name VARCHAR, n BIGINT)"
+                "CREATE TABLE work.tally (charge_period_start TIMESTAMP NOT NULL, name VARCHAR NOT NULL, n BIGINT)"
             )
             for hour in range(-1, 3):
                 session.do("INSERT INTO work.source VALUES ($at, 'a', $n)", {"at": START + hour * HOUR, "n": hour})
@@ -170,7 +170,7 @@ def test_a_key_without_value_keeps_nothing(ledger: Ledger) -> None:
     with ledger.transaction() as session:
         session.do("INSERT INTO work.source VALUES ($at, NULL, 7)", {"at": START})
 
-    with pytest.raises(AuditFailed):
+    with pytest.raises(StepFailed, match=r"work\.tally[\s\S]*NOT NULL"):
         fill(ledger)
 
     assert tallies(ledger) == []
