@@ -155,7 +155,7 @@ def _windows(session: Session, period: Period) -> Iterator[tuple[Query, Period]]
     """The steps of a span in their order: those over events and samples piece by piece, none that would have no row."""
     window = {"period_start": period.start, "period_end": period.end}
     empty = set() if session.value(_ENGINES_TELL, window) else set(OF_ENGINES)
-    empty |= {name for name, table in ONLY_WITH.items() if not session.value(f"SELECT EXISTS (FROM {table})")}
+    empty |= {name for name, rows in ONLY_WITH.items() if not session.value(f"SELECT EXISTS (FROM {rows})")}
     for over_events, steps in groupby(STEPS, key=lambda step: step.name in OVER_EVENTS):
         together = tuple(steps)
         if over_events:

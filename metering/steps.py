@@ -46,8 +46,11 @@ ONLY_WITH: Final = {
     "metering.pool_energy_hourly": "book.energy_rate",
     "metering.energy_charge_hourly": "book.energy_rate",
     "metering.cache_tier_hourly": "book.cache_tier_weight",
+    "metering.downtime_hourly": "book.downtime",
+    "metering.prefill_place_hourly": "book.deployment WHERE role = 'prefill'",
+    "metering.prefill_unplaced_hourly": "book.deployment WHERE role = 'prefill'",
 }
-"""Step -> the table without rows of which it has none either."""
+"""Step -> the rows without which it has none either."""
 
 _ORDER: Final = (
     "metering.served_model",

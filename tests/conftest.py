@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from apportion.ledger.connection import Ledger
-from apportion.ledger.migrations import migrate
+from tests.blank import blank
 from tests.frozen import FrozenClock
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -28,21 +27,10 @@ def clock() -> FrozenClock:
     return FrozenClock()
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty ledger of today's schema, to be copied: writing it anew takes ten times as long."""
-    path = tmp_path_factory.mktemp("migrated") / "apportion.duckdb"
-    with Ledger(path) as opened:
-        migrate(opened, FrozenClock())
-    return path
-
-
 @pytest.fixture
-def ledger(tmp_path: Path, migrated: Path) -> Iterator[Ledger]:
-    """A migrated ledger in the test's own folder."""
-    path = tmp_path / "apportion.duckdb"
-    shutil.copyfile(migrated, path)
-    with Ledger(path) as opened:
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger of today's schema, in the test's own folder."""
+    with Ledger(blank(tmp_path / "apportion.duckdb")) as opened:
         yield opened
 
 

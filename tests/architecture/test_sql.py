@@ -11,12 +11,11 @@ import duckdb
 import pytest
 
 from apportion.ledger.connection import Ledger, Session
-from apportion.ledger.migrations import migrate
 from apportion.ledger.step import HEADER_FIELDS, Query, parse
 from attribution import attribute
 from metering import steps
 from tests.architecture import tree
-from tests.frozen import FrozenClock
+from tests.blank import blank
 
 FILES = [path for path in tree.files(".sql") if Path(path).parent.name in ("sql", "audits")]
 QUERIES = [path for path in FILES if path.startswith(("metering/", "attribution/"))]
@@ -45,8 +44,7 @@ def body(path: str) -> str:
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """A conversation with an empty migrated ledger; nothing here writes to it."""
-    opened = Ledger(tmp_path_factory.mktemp("sql") / "apportion.duckdb")
-    migrate(opened, FrozenClock())
+    opened = Ledger(blank(tmp_path_factory.mktemp("sql") / "apportion.duckdb"))
     return opened.session()
 
 

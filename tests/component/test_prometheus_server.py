@@ -105,7 +105,7 @@ def scraped(
     """Two publishes, each scraped, by the shipped configuration."""
     folder, clock = tmp_path_factory.mktemp("fleet"), FrozenClock(books.PUBLISHED_AT)
     exposition = Exposition("USD", "9.9.9")
-    with books.write(folder / "apportion.duckdb", clock) as ledger:
+    with books.write(folder / "apportion.duckdb") as ledger:
         first = publish(ledger, clock).rename(folder / "first.duckdb")
         exposition.update(first)
         exposition.show(ARRIVALS)

@@ -14,6 +14,7 @@ from apportion.config.load import load
 from apportion.config.model import Config
 from apportion.ledger.connection import Session
 from apportion.pipeline import Pipeline
+from tests.blank import blank
 from tests.e2e.fleets import Document, toml
 from tests.e2e.traces import Trace
 from tests.frozen import FrozenClock
@@ -81,6 +82,7 @@ GROUP BY ALL
 @contextmanager
 def opened(folder: Path, document: Document, now: datetime) -> Iterator[Pipeline]:
     """The pipeline of a config in a folder, which may hold a ledger already."""
+    blank(folder / "apportion.duckdb")
     with Pipeline.open(_config(folder, document), FrozenClock(now), threads=2) as pipeline:
         yield pipeline
 

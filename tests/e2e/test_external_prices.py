@@ -16,6 +16,7 @@ from apportion.cli import main
 from apportion.config.load import load
 from apportion.ledger.connection import Session
 from apportion.pipeline import Pipeline
+from tests.blank import blank
 from tests.frozen import FrozenClock
 from tests.shared_data import shared
 from tests.unit.ingest.test_format_bodies import flavor, golden
@@ -39,6 +40,7 @@ def priced(tmp_path: Path) -> Iterator[Priced]:
 
     def answer(records: Mapping[str, Iterable[Mapping[str, Any]]], prices: str = CATALOG) -> Session:
         (tmp_path / "apportion.toml").write_text(LEDGER + prices, encoding="utf-8")
+        blank(tmp_path / "l.duckdb")
         opened.append(Pipeline.open(load(tmp_path / "apportion.toml"), FrozenClock(NOW), threads=2))
         for name, lines in records.items():
             file = tmp_path / f"{name}.ndjson"

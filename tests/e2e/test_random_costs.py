@@ -22,8 +22,9 @@ from tests.oracle_costs import origin_rows
 from tests.oracle_fleet import fleet
 from tests.oracle_gpu_time import gpu_time
 from tests.oracle_phases import Shares
+from tests.thorough import times
 
-SEEDS = range(8)
+SEEDS = range(times(4))
 NOBODYS = (26, 65, 77)
 """Seeds of fleets whose engines tell why GPUs were idle, whose readers have no place for prompts, whose tokens weigh nothing."""
 

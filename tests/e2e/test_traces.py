@@ -28,6 +28,7 @@ TRACES: dict[str, tuple[Callable[[], traces.Trace], Callable[[traces.Trace], fle
     "tenants": (traces.tenants, fleets.tenants),
     "scale100": (lambda: traces.vllm_run(100), fleets.vllm),
 }
+SHORT = ("tenants", "scale100")
 BUSY_SECONDS = {100: "159.2984573416", 500: "64.24126821563"}
 """GPU-seconds by left rectangles, as the reference gives them."""
 
@@ -84,14 +85,18 @@ def test_tenants_meter_to_the_reference(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", TRACES)
 def test_every_policy_keeps_the_law(tmp_path: Path, name: str) -> None:
-    """Under each utilization and idle policy every row is the oracle's and the month costs what the fleet cost."""
+    """Under each utilization and idle policy every row is the oracle's and the month costs what the fleet cost.
+
+    Who bears idle cost is no business of the hours, so that the long traces see each idle policy under one utilization.
+    """
     trace_of, document_of = TRACES[name]
     trace = trace_of()
     document = document_of(trace)
     with metered(tmp_path, document, trace) as pipeline:
         for utilization in fleets.UTILIZATIONS:
             charges: oracle.Charges | None = None
-            for idle in fleets.IDLE_POLICIES:
+            shown = fleets.IDLE_POLICIES if name in SHORT or utilization == "capacity" else fleets.IDLE_POLICIES[:1]
+            for idle in shown:
                 policy = fleets.with_policy(document, utilization=utilization, idle=idle)
                 product.configure(pipeline, tmp_path, policy)
                 pipeline.meter()
@@ -99,7 +104,7 @@ def test_every_policy_keeps_the_law(tmp_path: Path, name: str) -> None:
                 charges = agrees(pipeline, policy, trace, charges)
 
 
-@pytest.mark.parametrize("name", ["azure", "agents"])
+@pytest.mark.parametrize("name", ["azure", "tenants"])
 def test_settling_by_the_hour_keeps_the_law(tmp_path: Path, name: str) -> None:
     """Where each hour settles by itself, its rows are the oracle's too."""
     trace_of, document_of = TRACES[name]

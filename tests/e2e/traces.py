@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def azure_file(name: str) -> Path:
     return shared("traces", "azure_llm_2023", f"AzureLLMInferenceTrace_{name}.csv")
 
 
+@cache
 def azure() -> Trace:
     """Both services of the Azure 2023 trace: no zone (UTC), seven decimals of a second of which the last is zero."""
     events = [event for name in ("conv", "code") for event in _azure(name)]
@@ -95,6 +97,7 @@ def _azure(name: str) -> Iterator[Event]:
             }
 
 
+@cache
 def agent_sessions() -> Trace:
     """The 43 agent sessions: sub-agents inside, cached input by strict-prefix reuse, eight made-up teams."""
     files = sorted(shared("traces", "cc_traces_weka", "traces").glob("trace_*.json"))
@@ -154,6 +157,7 @@ def _known_prefix(blocks: list[int], seen: set[int]) -> int:
     return len(blocks)
 
 
+@cache
 def tenants() -> Trace:
     """The fair-serving run: 27 tenants, told apart by a tag."""
     path = shared("traces", "vtc_fair_serving", "fair_bench", "FCFS", "all_results_real.jsonl")
@@ -181,6 +185,7 @@ def tenants() -> Trace:
     )
 
 
+@cache
 def vllm_run(scale: int) -> Trace:
     """A vLLM run with GPU samples on the same clock. Output is what the engine generated in all, shared by characters."""
     logs = shared("traces", "burstgpt_vllm_runs", "logs")

@@ -19,7 +19,7 @@ from tests.faults.storm.run import seeds, weather
 pytestmark = [pytest.mark.component, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
 
 SEED = int(os.environ.get("SEED", "4"))
-ROUNDS = int(os.environ.get("ROUNDS", "5"))
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 
 
 @pytest.fixture(scope="module")

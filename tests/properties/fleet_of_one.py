@@ -17,6 +17,7 @@ from apportion.ledger.connection import read_only
 from apportion.pipeline import Pipeline
 from exporters.chargeback import month_table
 from ingest.outcome import Outcome
+from tests.blank import blank
 from tests.frozen import FrozenClock
 
 UNIT = 1_000_000_000
@@ -126,6 +127,7 @@ class Fleet:
     def __init__(self, folder: Path, text: str, now: datetime = SETTLED_AT) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self._files = folder, 0
+        blank(folder / "apportion.duckdb")
         self.pipeline = Pipeline.open(self._loaded(text), FrozenClock(now), threads=1)
 
     def _loaded(self, text: str) -> Config:

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apportion.ledger.connection import Ledger
-from apportion.ledger.migrations import migrate
 from ingest.outcome import Outcome
+from tests.blank import blank
 from tests.frozen import FrozenClock
 from tests.unit.ingest import contract
 from tests.unit.ingest.desk import NOON, RULES, Desk, lines
@@ -29,8 +29,7 @@ MODERATE = settings(max_examples=8, suppress_health_check=[HealthCheck.function_
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """One ledger for all examples; each has sources of its own."""
     folder: Path = tmp_path_factory.mktemp("properties")
-    with Ledger(folder / "apportion.duckdb") as opened:
-        migrate(opened, FrozenClock(NOON))
+    with Ledger(blank(folder / "apportion.duckdb")) as opened:
         yield Desk(opened, FrozenClock(NOON), folder)
     shutil.rmtree(folder)
 

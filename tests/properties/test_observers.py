@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apportion.ledger.connection import Ledger
-from apportion.ledger.migrations import migrate
+from tests.blank import blank
 from tests.frozen import FrozenClock
 from tests.oracle_fleet import fleet
 from tests.oracle_usage import landed, metered
+from tests.thorough import times
 from tests.unit.ingest.desk import NOON, Desk
 
 NUMBERS = count()
@@ -28,8 +29,7 @@ Events = list[dict[str, Any]]
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """One ledger for all examples; each has sources and names of its own."""
     folder: Path = tmp_path_factory.mktemp("observers")
-    with Ledger(folder / "apportion.duckdb") as opened:
-        migrate(opened, FrozenClock(NOON))
+    with Ledger(blank(folder / "apportion.duckdb")) as opened:
         yield Desk(opened, FrozenClock(NOON), folder)
     shutil.rmtree(folder)
 
@@ -57,7 +57,7 @@ def hours(events: Events, observers: dict[str, Any]) -> dict[str, set[tuple[str,
     return found
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=times(20), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(
         told, min_size=2, max_size=6, unique_by=lambda event: (event["source"], event["event_id"], event["revision"])

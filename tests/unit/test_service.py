@@ -16,6 +16,7 @@ from apportion.domain.errors import LedgerError, UsageError
 from apportion.health import HealthLog
 from apportion.pipeline import Pipeline
 from apportion.service import Service
+from tests.blank import blank
 from tests.frozen import FrozenClock
 
 NOW = datetime(2026, 10, 3, 0, 30, tzinfo=UTC)
@@ -25,6 +26,7 @@ NOW = datetime(2026, 10, 3, 0, 30, tzinfo=UTC)
 def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
     """The fleet that `init` writes, two days old and without a single event."""
     config, _ = template.write(tmp_path, effective_from=datetime(2026, 10, 1, tzinfo=UTC))
+    blank(tmp_path / "apportion.duckdb")
     with Pipeline.open(load(config), FrozenClock(NOW), threads=1) as opened:
         yield opened
 

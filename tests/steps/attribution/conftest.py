@@ -8,17 +8,15 @@ from pathlib import Path
 import pytest
 
 from apportion.ledger.connection import Ledger
-from apportion.ledger.migrations import migrate
-from tests.frozen import FrozenClock
-from tests.steps.attribution.metered import NOVEMBER, Books
+from tests.blank import blank
+from tests.steps.attribution.metered import Books
 
 
 @pytest.fixture(scope="session")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     """One migrated ledger; every test rolls back what it wrote."""
     path: Path = tmp_path_factory.mktemp("attribution") / "apportion.duckdb"
-    with Ledger(path, threads=1) as opened:
-        migrate(opened, FrozenClock(NOVEMBER))
+    with Ledger(blank(path), threads=1) as opened:
         yield opened
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from apportion.domain.period import Period
 from apportion.ledger.connection import Ledger, Session
-from apportion.ledger.migrations import migrate
 from apportion.ledger.step import run
 from metering.meter import meter
 from metering.steps import STEPS
+from tests.blank import blank
 from tests.frozen import FrozenClock
 from tests.steps.metering.facts import Facts, load, moment
 from tests.steps.metering.reading import nothing
@@ -23,8 +23,7 @@ Rows = list[tuple[Any, ...]]
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     """One ledger for the tests of a file: loading facts replaces whatever the test before left."""
-    with Ledger(tmp_path_factory.mktemp("metering") / "apportion.duckdb") as opened:
-        migrate(opened, FrozenClock())
+    with Ledger(blank(tmp_path_factory.mktemp("metering") / "apportion.duckdb")) as opened:
         yield opened
 
 

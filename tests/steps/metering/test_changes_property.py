@@ -16,6 +16,7 @@ from tests.steps.metering import pencil_costs, spending
 from tests.steps.metering.facts import HOUR, moment
 from tests.steps.metering.random_purchases import END, START, purchases
 from tests.steps.metering.reading import nothing
+from tests.thorough import times
 
 KINDS = ("fx", "rates", "discounts", "commitments", "assets", "credits")
 
@@ -25,7 +26,7 @@ def tables(text: str, kind: str, *, of_kind: bool) -> str:
     return "".join(table for table in re.split(r"(?=\[\[)", text) if table.startswith(f"[[{kind}]]") == of_kind)
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=times(5), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), kind=st.sampled_from(KINDS))
 def test_a_change_meters_again_all_that_it_reaches(ledger: Ledger, tmp_path: Path, seed: int, kind: str) -> None:
     """Every origin charge of every hour is that of the config as it is now, though only marked hours were metered again."""

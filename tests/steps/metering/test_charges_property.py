@@ -12,9 +12,10 @@ from tests.steps.metering import pencil
 from tests.steps.metering.facts import HOUR, load, moment
 from tests.steps.metering.random_fleet import END, START, fleet
 from tests.steps.metering.reading import charges, nothing
+from tests.thorough import times
 
 
-@settings(max_examples=20)
+@settings(max_examples=times(10))
 @given(seed=st.integers(0, 2**32))
 def test_metering_agrees_with_the_pencil(ledger: Ledger, seed: int) -> None:
     """Every line of every hour: the same keys, the same tokens, the same nano."""

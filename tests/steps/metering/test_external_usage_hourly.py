@@ -20,6 +20,7 @@ from tests.frozen import FrozenClock
 from tests.steps.metering.facts import HOUR, KINDS, Event, Facts, at, load, moment
 from tests.steps.metering.price_facts import DAY, Fx, Line, Price, reckoned, write
 from tests.steps.metering.reading import nothing
+from tests.thorough import times
 
 NOON = at("12:00")
 MINUTE = HOUR // 60
@@ -301,7 +302,7 @@ def history(seed: int) -> tuple[list[Event], list[Price], list[Fx]]:
     return events, prices, fx if times[1] <= times[2] else fx[:1]
 
 
-@settings(max_examples=15)
+@settings(max_examples=times(8))
 @given(seed=st.integers(0, 2**32))
 def test_a_line_is_the_exact_sum_rounded_half_to_even(ledger: Ledger, seed: int) -> None:
     """Any usage, any rows: the same lines as a reckoning in fractions, event by event; and shuffled events change nothing."""

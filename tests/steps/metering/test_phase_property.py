@@ -16,6 +16,7 @@ from tests.steps.metering.engine_facts import Count
 from tests.steps.metering.facts import HOUR, Coefficient, Deployment, Facts, load, moment
 from tests.steps.metering.random_fleet import END, START, fleet
 from tests.steps.metering.reading import nothing
+from tests.thorough import times
 
 LOST = """
 SELECT charge_period_start, pool_no, SUM(nano) FROM (
@@ -38,7 +39,7 @@ WHERE prefill_nano < 0 OR decode_nano < 0 OR prefill_nano + decode_nano + unattr
 """
 
 
-@settings(max_examples=25)
+@settings(max_examples=times(12))
 @given(seed=st.integers(0, 2**32))
 def test_every_method_conserves(ledger: Ledger, seed: int) -> None:
     """Charges of an hour and pool are its origin charges; a phase's cost has tokens to bear it; audits agree."""

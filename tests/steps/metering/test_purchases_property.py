@@ -11,9 +11,10 @@ from apportion.ledger.connection import Ledger
 from tests.steps.metering import pencil_costs, spending
 from tests.steps.metering.facts import HOUR
 from tests.steps.metering.random_purchases import END, START, purchases
+from tests.thorough import times
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=times(6), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_purchases_agree_with_the_pencil(ledger: Ledger, tmp_path: Path, seed: int) -> None:
     """Every origin charge of every hour to the nano; the law, the terms and the credits are audits of the same run."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from apportion.domain.clock import Clock
 from apportion.ledger.connection import Ledger
-from apportion.ledger.migrations import migrate
+from tests.blank import blank
 
 PUBLISHED_AT = datetime(2026, 10, 1, 2, 5, tzinfo=UTC)
 
@@ -102,10 +101,9 @@ INSERT INTO ledger.step_run VALUES
 """
 
 
-def write(path: Path, clock: Clock) -> Ledger:
+def write(path: Path) -> Ledger:
     """A new ledger that holds these books."""
-    ledger = Ledger(path)
-    migrate(ledger, clock)
+    ledger = Ledger(blank(path))
     with ledger.transaction() as session:
         session.do(SQL)
     return ledger

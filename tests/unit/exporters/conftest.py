@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from apportion.ledger.connection import Ledger, Session, read_only
-from apportion.ledger.migrations import migrate
 from exporters.results import publish
+from tests.blank import blank
 from tests.frozen import FrozenClock
 from tests.steps.attribution.metered import NOVEMBER, Books
 
@@ -36,8 +36,7 @@ def worked_example(books: Books) -> None:
 
 def results_of(folder: Path, *writers: Callable[[Books], object]) -> Session:
     """Write books into a new ledger, attribute and publish them; answers a session over the results."""
-    with Ledger(folder / "apportion.duckdb", threads=1) as ledger:
-        migrate(ledger, FrozenClock(NOVEMBER))
+    with Ledger(blank(folder / "apportion.duckdb"), threads=1) as ledger:
         with ledger.transaction() as session:
             books = Books(session)
             for writer in writers:
@@ -49,8 +48,7 @@ def results_of(folder: Path, *writers: Callable[[Books], object]) -> Session:
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[Ledger]:
     """An empty ledger."""
-    with Ledger(tmp_path / "apportion.duckdb", threads=1) as ledger:
-        migrate(ledger, FrozenClock(NOVEMBER))
+    with Ledger(blank(tmp_path / "apportion.duckdb"), threads=1) as ledger:
         yield ledger
 
 

@@ -32,7 +32,7 @@ def clock() -> FrozenClock:
 @pytest.fixture
 def kept(tmp_path: Path, clock: FrozenClock) -> Iterator[Ledger]:
     """A ledger with the small books, published once."""
-    with books.write(tmp_path / "apportion.duckdb", clock) as ledger:
+    with books.write(tmp_path / "apportion.duckdb") as ledger:
         publish(ledger, clock)
         yield ledger
 
@@ -41,7 +41,7 @@ def kept(tmp_path: Path, clock: FrozenClock) -> Iterator[Ledger]:
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small books as published, for tests that only read."""
     stands = FrozenClock(books.PUBLISHED_AT)
-    with books.write(tmp_path_factory.mktemp("books") / "apportion.duckdb", stands) as ledger:
+    with books.write(tmp_path_factory.mktemp("books") / "apportion.duckdb") as ledger:
         return publish(ledger, stands)
 
 

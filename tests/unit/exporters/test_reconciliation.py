@@ -27,7 +27,7 @@ OCTOBER = datetime(2026, 10, 1, tzinfo=UTC)
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """The small books, published: a pool that is compared in three hours, one whose engines are silent, engines of none."""
     stands = FrozenClock(books.PUBLISHED_AT)
-    with books.write(tmp_path_factory.mktemp("books") / "apportion.duckdb", stands) as ledger:
+    with books.write(tmp_path_factory.mktemp("books") / "apportion.duckdb") as ledger:
         published = publish(ledger, stands)
     with closing(read_only(published)) as session:
         yield session
@@ -114,7 +114,7 @@ def test_an_unknown_pool_names_those_there_are(results: Session) -> None:
 def test_the_newest_month_is_one_that_engines_told_of(results: Session, tmp_path: Path) -> None:
     """Of an empty ledger there is none."""
     stands = FrozenClock(books.PUBLISHED_AT)
-    with books.write(tmp_path / "apportion.duckdb", stands) as ledger:
+    with books.write(tmp_path / "apportion.duckdb") as ledger:
         with ledger.transaction() as session:
             session.do("DELETE FROM metering.reconciliation_hourly")
         published = publish(ledger, stands)

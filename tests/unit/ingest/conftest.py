@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from apportion.ledger.connection import Ledger
-from apportion.ledger.migrations import migrate
 from ingest.bench import Bench
+from tests.blank import blank
 from tests.frozen import FrozenClock
 from tests.unit.ingest.desk import NOON, Desk
 
@@ -26,20 +25,10 @@ TABLES = (
 )
 
 
-@pytest.fixture(scope="session")
-def blank_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated ledger file that nobody has open."""
-    path = tmp_path_factory.mktemp("blank") / "apportion.duckdb"
-    with Ledger(path) as opened:
-        migrate(opened, FrozenClock())
-    return path
-
-
 @pytest.fixture(scope="module")
-def open_ledger(tmp_path_factory: pytest.TempPathFactory, blank_ledger: Path) -> Iterator[Ledger]:
+def open_ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     """A ledger for the tests of one file, and the benches they land at."""
-    path = shutil.copy(blank_ledger, tmp_path_factory.mktemp("ledger") / "apportion.duckdb")
-    with Ledger(Path(path)) as opened:
+    with Ledger(blank(tmp_path_factory.mktemp("ledger") / "apportion.duckdb")) as opened:
         yield opened
 
 
@@ -59,15 +48,15 @@ def desk(tmp_path: Path, open_ledger: Ledger, benches: dict[str, Bench]) -> Desk
 
 
 @pytest.fixture
-def fresh_desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
+def fresh_desk(tmp_path: Path) -> Iterator[Desk]:
     """A ledger of the test's own."""
-    with Ledger(Path(shutil.copy(blank_ledger, tmp_path / "apportion.duckdb"))) as opened:
+    with Ledger(blank(tmp_path / "apportion.duckdb")) as opened:
         yield Desk(opened, FrozenClock(NOON), tmp_path)
 
 
 @pytest.fixture(scope="module")
-def shared_desk(tmp_path_factory: pytest.TempPathFactory, blank_ledger: Path) -> Iterator[Desk]:
+def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """One ledger for tests that only add to it or only look at it."""
     folder = tmp_path_factory.mktemp("desk")
-    with Ledger(Path(shutil.copy(blank_ledger, folder / "apportion.duckdb"))) as opened:
+    with Ledger(blank(folder / "apportion.duckdb")) as opened:
         yield Desk(opened, FrozenClock(NOON), folder)

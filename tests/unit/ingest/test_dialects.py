@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +13,9 @@ from hypothesis import strategies as st
 from apportion.ledger.connection import Ledger
 from ingest import registry
 from ingest.formats.native import Native
+from tests.blank import blank
 from tests.frozen import FrozenClock
+from tests.thorough import times
 from tests.unit.ingest import telemetry
 from tests.unit.ingest.desk import NOON, Desk
 from tests.unit.ingest.dialects import KINDS, Dialect, Truth, renamed
@@ -47,10 +47,10 @@ def truths(draw: st.DrawFn) -> Truth:
 
 
 @pytest.fixture(scope="module")
-def dialects(tmp_path_factory: pytest.TempPathFactory, blank_ledger: Path) -> Iterator[Desk]:
+def dialects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """One ledger for all examples."""
     folder = tmp_path_factory.mktemp("dialects")
-    with Ledger(Path(shutil.copy(blank_ledger, folder / "apportion.duckdb"))) as opened:
+    with Ledger(blank(folder / "apportion.duckdb")) as opened:
         desk = Desk(opened, FrozenClock(NOON), folder)
         desk.describe(ENVOY)
         desk.formats |= registry.BUILT_IN
@@ -94,7 +94,7 @@ def known(dialect: Dialect, call: Truth, found: Mapping[str, Any]) -> bool:
 
 
 @settings(
-    max_examples=3,
+    max_examples=times(2),
     deadline=None,
     phases=[
         Phase.generate

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thorough import times
 from tests.unit.ingest.desk import Desk, engine_sample
 
 AT = ("2026-10-15T10:00:00Z", "2026-10-15T10:00:30Z")
@@ -33,7 +34,7 @@ def rows(desk: Desk, instance: str) -> list[dict[str, Any]]:
     return [row for row in desk.engines() if row["instance"] == instance]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=times(6), deadline=None)
 @given(data=st.data())
 def test_samples_split_by_field_and_shuffled_end_as_the_same_rows(shared_desk: Desk, data: st.DataObject) -> None:
     """However fields are spread over records, records over files, and in whichever order they come."""

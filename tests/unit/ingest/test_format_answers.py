@@ -23,6 +23,7 @@ from ingest.formats.native import Native
 from ingest.formats.openai import OPENAI, OPENAI_BATCH
 from ingest.formats.sglang import SGLANG
 from tests.frozen import FrozenClock
+from tests.thorough import times
 from tests.unit.ingest.desk import NOON, Desk
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "formats"
@@ -122,7 +123,7 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
 
 
 @EVERY
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=times(2), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_value_of_any_field_stops_a_batch(desk: Desk, format_: Native, data: st.DataObject) -> None:
     """Whatever stands where: the record lands or is rejected, and the sound one beside it lands."""

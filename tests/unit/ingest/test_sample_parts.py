@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thorough import times
 from tests.unit.ingest.desk import Desk, sample
 
 AT = ("2026-10-15T10:00:00Z", "2026-10-15T10:00:30Z")
@@ -36,7 +37,7 @@ def rows(desk: Desk, device: str) -> list[dict[str, Any]]:
     return [row for row in desk.samples() if row["gpu_uuid"] == device]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=times(6), deadline=None)
 @given(data=st.data())
 def test_samples_split_by_field_and_shuffled_end_as_the_same_rows(shared_desk: Desk, data: st.DataObject) -> None:
     """However fields are spread over records, records over files, and in whichever order they come."""

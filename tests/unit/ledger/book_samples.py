@@ -12,7 +12,7 @@ from typing import Any
 from apportion.config.load import load
 from apportion.ledger.book import SyncReport, sync
 from apportion.ledger.connection import Ledger, Row
-from apportion.ledger.migrations import migrate
+from tests.blank import blank
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -112,8 +112,7 @@ class Book:
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[Book]:
     """A ledger whose hours are all metered, and whose book is empty."""
-    with Ledger(folder / "l.duckdb") as ledger:
-        migrate(ledger, Frozen())
+    with Ledger(blank(folder / "l.duckdb")) as ledger:
         with ledger.transaction() as session:
             session.do(
                 "INSERT INTO metering.metered_hour "

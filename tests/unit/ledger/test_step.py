@@ -11,8 +11,8 @@ import pytest
 from apportion.domain.errors import AuditFailed, LedgerBroken, LedgerError, StepFailed
 from apportion.domain.period import HOUR, Period
 from apportion.ledger.connection import Ledger
-from apportion.ledger.migrations import migrate
 from apportion.ledger.step import audit, load, parse, run
+from tests.blank import blank
 from tests.frozen import START, FrozenClock
 
 PERIOD = Period(START, START + 2 * HOUR)
@@ -45,8 +45,7 @@ SELECT DISTINCT name FROM work.source
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """A ledger with a source of one row each in the hours -1 to 2, and an empty table for each step."""
-    with Ledger(tmp_path / "l.duckdb") as opened:
-        migrate(opened, FrozenClock())
+    with Ledger(blank(tmp_path / "l.duckdb")) as opened:
         with opened.transaction() as session:
             session.do(
                 "CREATE SCHEMA work; CREATE TABLE work.names (name VARCHAR);"

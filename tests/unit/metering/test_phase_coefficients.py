@@ -15,10 +15,9 @@ from apportion.config.load import load
 from apportion.domain.period import FOREVER, Period
 from apportion.ledger import book
 from apportion.ledger.connection import Ledger
-from apportion.ledger.migrations import migrate
 from metering.efficiency.coefficients import Serving, roofline
 from metering.phase_coefficients import sync
-from tests.frozen import FrozenClock
+from tests.blank import blank
 from tests.unit.metering.models import document, model
 
 OCTOBER, NOVEMBER = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
@@ -58,8 +57,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """A ledger whose October and November are metered up to now."""
     for name, file in (("70b", "llama_3_1_70b"), ("8b", "llama_3_1_8b"), ("v3", "deepseek_v3")):
         (tmp_path / f"{name}.json").write_text(json.dumps(document(file)), encoding="utf-8")
-    with Ledger(tmp_path / "l.duckdb") as opened:
-        migrate(opened, FrozenClock())
+    with Ledger(blank(tmp_path / "l.duckdb")) as opened:
         with opened.transaction() as session:
             session.do(
                 "INSERT INTO metering.metered_hour SELECT hour, $now, 1 "

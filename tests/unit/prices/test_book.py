@@ -16,6 +16,7 @@ from apportion.domain.errors import ConfigError
 from apportion.pipeline import Pipeline
 from apportion.prices import book, catalog
 from apportion.prices.catalog import CatalogPrice
+from tests.blank import blank
 from tests.frozen import FrozenClock
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -56,6 +57,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
         if opened:
             opened[0].config = load(file)
             return opened[0]
+        blank(tmp_path / "l.duckdb")
         opened.append(Pipeline.open(load(file), FrozenClock(START + timedelta(days=1)), threads=1))
         assert opened[0].ingest([usage], "usage").outcome.landed == len(EVENTS)
         opened[0].meter()
