@@ -19,7 +19,7 @@ from apportion.ledger.connection import Session
 # What goes on costing by the hour needs an exchange rate throughout; what was fixed at the start was converted then.
 _BEYOND_POOLS: Final = """
 SELECT 'commitment ' || commitment_id, currency, effective_from, effective_to
-FROM book.commitment WHERE currency <> '' AND per_gpu_hour_nano + per_hour_nano > 0
+FROM book.commitment WHERE currency <> '' AND per_gpu_hour_nano + recurring_per_hour_nano > 0
 UNION ALL
 SELECT 'asset ' || asset_id, currency, effective_from, effective_to
 FROM book.asset WHERE currency <> '' AND maintenance_per_year_nano + colocation_per_month_nano > 0

@@ -132,18 +132,23 @@ def promised_spending(fleet: Fleet, hour: int) -> Rows:
             continue
         weights: dict[str, int] = defaultdict(int)
         taken: dict[str, list[tuple[Range, Fraction]]] = defaultdict(list)
-        committed, committed_own = Fraction(0), Fraction(0)
+        upfront, upfront_own, recurring, recurring_own = 0, 0, Fraction(0), Fraction(0)
+        paid = at_the_start(fleet, commitment, commitment.upfront)
         for segment in segments(fleet, hour):
             if in_force(commitment.during, segment[0]):
-                promised = Fraction(commitment.per_hour * (segment[1] - segment[0]), HOUR_US)
-                committed += promised * exchange(fleet, commitment.currency, segment[0])
-                committed_own += promised
+                due = Fraction(commitment.recurring * (segment[1] - segment[0]), HOUR_US)
+                upfront += spread(paid, *commitment.during, segment)
+                upfront_own += spread(commitment.upfront, *commitment.during, segment)
+                recurring, recurring_own = recurring + in_billing(fleet, commitment, due, segment), recurring_own + due
                 weights[""] += spent(fleet, segment).left[commitment.id]
                 for pool, nano_us in spent(fleet, segment).used[commitment.id].items():
                     weights[pool] += nano_us
                     taken[pool].append((segment, Fraction(nano_us, dict(commitment.rates)[pool])))
-        effective = split(round(committed), weights)
-        rows |= _commitment_rows(fleet, commitment, (effective, effective, split(round(committed_own), weights)), taken)
+        effective, billed = split(upfront + round(recurring), weights), split(round(recurring), weights)
+        if in_force(hour_range(hour), commitment.during[0]):
+            billed[commitment.pools[0] if weights.get(commitment.pools[0]) else ""] += paid
+        own = split(upfront_own + round(recurring_own), weights)
+        rows |= _commitment_rows(fleet, commitment, (effective, billed, own), taken)
     return rows
 
 

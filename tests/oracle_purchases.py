@@ -56,7 +56,7 @@ class Exchange:
 
 @dataclass(frozen=True, kw_only=True)
 class Commitment:
-    """GPUs reserved (`gpus`, `upfront`, `per_gpu_hour`) or spending promised (`per_hour`, `rates`) for a term."""
+    """GPUs reserved (`gpus`, `upfront`, `per_gpu_hour`) or spending promised (`per_hour`, `rates`, of which `upfront` and `recurring` are paid) for a term."""
 
     id: str
     kind: str
@@ -65,6 +65,7 @@ class Commitment:
     upfront: int
     per_gpu_hour: int
     per_hour: int
+    recurring: int
     rates: tuple[tuple[str, int], ...]
     currency: str
     during: Range
@@ -177,6 +178,7 @@ def _commitment(entry: Mapping[str, Any], currency: str) -> Commitment:
         upfront=nano(entry.get("upfront", 0)),
         per_gpu_hour=nano(entry.get("per_gpu_hour", 0)),
         per_hour=nano(entry.get("per_hour", 0)),
+        recurring=nano(entry.get("recurring_per_hour", entry.get("per_hour", 0))),
         rates=tuple((pool, nano(price)) for pool, price in entry.get("rates", {}).items()),
         currency=currency,
         during=during(entry),

@@ -61,9 +61,10 @@ class Commitment:
         kind: `reserved` GPUs or `savings` (spend per hour).
         pools: ids, in the order in which they take from it; the first bears what none takes.
         gpus: reserved ones; 0 for a savings plan.
-        upfront_nano: paid at the start for the whole term; reservations only.
+        upfront_nano: paid at the start for the whole term.
         per_gpu_hour_nano: recurring, used or not; reservations only.
-        per_hour_nano: committed spend; savings plans only.
+        per_hour_nano: committed spend, whenever it is paid; savings plans only.
+        recurring_per_hour_nano: what of it is paid by the hour, used or not: all, where nothing is upfront; savings plans only.
         rates_nano: pool -> discounted price of a GPU-hour; savings plans only, every pool.
         currency: of all its amounts; None is the billing currency, as everywhere.
         effective: the term.
@@ -76,6 +77,7 @@ class Commitment:
     upfront_nano: int
     per_gpu_hour_nano: int
     per_hour_nano: int
+    recurring_per_hour_nano: int
     rates_nano: Mapping[str, int]
     currency: str | None
     effective: Period

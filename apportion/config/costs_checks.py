@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
+from typing import Final
 
 from apportion.config.costs import Asset, Commitment
 from apportion.config.costs_reading import PlacedCosts
@@ -14,11 +16,12 @@ from apportion.config.tables import Placed, Problems
 from apportion.config.values import span, stamp
 from apportion.domain.coverage import cover, uncovered
 from apportion.domain.effective import gaps, in_force
-from apportion.domain.money import NANO_MAX
+from apportion.domain.money import NANO_MAX, text
 from apportion.domain.ownership import financing
-from apportion.domain.period import Period
+from apportion.domain.period import HOUR_US, MICROSECOND, Period
 from apportion.domain.prices import ACCELERATOR, Price, holes
 
+PREPAID_TOLERANCE: Final = Fraction(1, 100)
 _PER_HOUR = {"gpu_hour": 1, "gpu_second": 3600, "month": 0, "year": 0}
 """What an hour of one GPU costs of a price; months and years do not grow with GPUs."""
 
@@ -40,6 +43,7 @@ def check(fleet: Fleet, costs: PlacedCosts, billing_currency: str, problems: Pro
     _priced(fleet, costs, billing_currency, problems)
     _owned_within_pools(fleet, costs, problems)
     _bounded(fleet, costs, problems)
+    _prepaid(costs, problems)
 
 
 def _known(fleet: Fleet, costs: PlacedCosts, problems: Problems) -> None:
@@ -142,7 +146,7 @@ def _goes_on(row: Commitment | Asset) -> bool:
     """Whether it costs by the hour, and not only at the start."""
     if isinstance(row, Asset):
         return bool(row.maintenance_per_year_nano or row.colocation_per_month_nano)
-    return bool(row.per_gpu_hour_nano or row.per_hour_nano)
+    return bool(row.per_gpu_hour_nano or row.recurring_per_hour_nano)
 
 
 def _priced(fleet: Fleet, costs: PlacedCosts, billing: str, problems: Problems) -> None:
@@ -205,7 +209,12 @@ def _bounded(fleet: Fleet, costs: PlacedCosts, problems: Problems) -> None:
     largest = max((pool.item.gpus for pool in fleet.pools), default=0)
     for commitment in costs.commitments:
         item = commitment.item
-        parts = [item.upfront_nano, item.per_hour_nano, item.gpus * item.per_gpu_hour_nano]
+        parts = [
+            item.upfront_nano,
+            item.per_hour_nano,
+            item.recurring_per_hour_nano,
+            item.gpus * item.per_gpu_hour_nano,
+        ]
         parts += [price * largest for price in item.rates_nano.values()]
         if max(parts) * dearest[item.currency] > NANO_MAX:
             problems.error(
@@ -220,3 +229,18 @@ def _bounded(fleet: Fleet, costs: PlacedCosts, problems: Problems) -> None:
 
 def _capital(row: Asset) -> int:
     return financing(row.capex_nano, row.residual_nano, row.life_months, row.annual_rate)
+
+
+def _prepaid(costs: PlacedCosts, problems: Problems) -> None:
+    """What is paid for a savings plan over its term is what it promises to spend, but for the cents of an invoice."""
+    for row in costs.commitments:
+        plan = row.item
+        hours = Fraction((plan.effective.end - plan.effective.start) // MICROSECOND, HOUR_US)
+        promised = plan.per_hour_nano * hours
+        paid = plan.upfront_nano + plan.recurring_per_hour_nano * hours
+        if plan.kind == "savings" and abs(paid - promised) > promised * PREPAID_TOLERANCE:
+            problems.warning(
+                row.where,
+                f"savings plan {plan.id!r} promises to spend {text(int(promised))} in its term, and {text(int(paid))} are paid for it; "
+                "correct upfront, recurring_per_hour or per_hour, unless the rest was given",
+            )

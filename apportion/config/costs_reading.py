@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from apportion.config import costs, fleet, values
+from apportion.config.commitments_reading import commitment
 from apportion.config.costs import Asset, Commitment, Costs, Credit, Discount, Fx
 from apportion.config.fleet import Rate
+from apportion.config.rows import GPUS_MAX, currency_of, ending_of, pools_of
 from apportion.config.tables import Placed, Table, each
 from apportion.domain.money import nano
-from apportion.domain.period import FOREVER, Period
 
-GPUS_MAX: Final = 1_000_000
 FX_MAX: Final = 1_000_000
 """Billing units for one unit: beyond any pair of currencies, and inside the arithmetic of 128 bits."""
 LIFE_MONTHS_MAX: Final = 1200
 RATE_MAX: Final = 1
 """100 % a year; "8" for 8 % is the usual slip."""
-_RESERVED: Final = ("gpus", "upfront", "per_gpu_hour")
-_SAVINGS: Final = ("per_hour", "rates")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +55,7 @@ def read(root: Table) -> PlacedCosts:
     return PlacedCosts(
         fx=each(root, "fx", _fx),
         discounts=each(root, "discounts", _discount),
-        commitments=each(root, "commitments", _commitment),
+        commitments=each(root, "commitments", commitment),
         assets=each(root, "assets", _asset),
         credits=each(root, "credits", _credit),
     )
@@ -81,7 +78,7 @@ def rate(table: Table) -> Rate:
         price_nano=price,
         list_nano=table.read("list", values.amount, price),
         purchase=table.choice("purchase", fleet.PURCHASES, "on_demand"),
-        currency=_currency(table),
+        currency=currency_of(table),
         source=table.text("source", ""),
         effective=table.period(),
     )
@@ -109,7 +106,7 @@ def _discount(table: Table) -> Discount:
         if component not in fleet.COMPONENTS:
             table.wrong("components", f"holds {component!r}; write some of {', '.join(fleet.COMPONENTS)}")
     return Discount(
-        pools=_pools(table),
+        pools=pools_of(table),
         components=components,
         percent=table.require("percent", _percent, Decimal(0)),
         effective=table.period(),
@@ -122,53 +119,6 @@ def _percent(value: object) -> Decimal:
         msg = f"is {number}; write a percentage from 0 to 100"
         raise ValueError(msg)
     return number
-
-
-def _commitment(table: Table) -> Commitment:
-    kind = table.choice("kind", costs.COMMITMENT_KINDS)
-    for key in _SAVINGS if kind == "reserved" else _RESERVED:
-        if table.has(key):
-            other = next(word for word in costs.COMMITMENT_KINDS if word != kind)
-            table.raw(key)
-            table.wrong(key, f'is only for kind = "{other}", and this is "{kind}"; remove it, or change the kind')
-    reserved = kind == "reserved"
-    if reserved and not (table.has("upfront") or table.has("per_gpu_hour")):
-        table.wrong("", 'has no price; write upfront, per_gpu_hour or both ("0" where it is free)')
-    pools = _pools(table)
-    return Commitment(
-        id=table.name("id"),
-        kind=kind,
-        pools=pools,
-        gpus=table.integer("gpus", 1, GPUS_MAX) if reserved else 0,
-        upfront_nano=table.read("upfront", values.amount, 0) if reserved else 0,
-        per_gpu_hour_nano=table.read("per_gpu_hour", values.amount, 0) if reserved else 0,
-        per_hour_nano=0 if reserved else table.amount("per_hour"),
-        rates_nano={} if reserved else _savings_rates(table, pools),
-        currency=_currency(table),
-        effective=_ending(table, "a commitment has a term"),
-    )
-
-
-def _savings_rates(table: Table, pools: tuple[str, ...]) -> Mapping[str, int]:
-    if not table.has("rates"):
-        table.wrong("rates", 'is missing; add rates = { POOL = "1.90" }, the discounted price of a GPU-hour')
-        return {}
-    rates = table.table("rates")
-    found = {pool: rates.require(pool, _price, 1) for pool in rates.written()}
-    for pool in sorted(set(found) - set(pools)):
-        rates.wrong(pool, f"is not among pools; name it there, or remove it (pools are {', '.join(pools)})")
-    for pool in pools:
-        if pool not in found:
-            table.wrong("rates", f'has no price for pool {pool!r}; add {pool} = "1.90", or remove it from pools')
-    return found
-
-
-def _price(value: object) -> int:
-    price = values.amount(value)
-    if not price:
-        msg = "is 0, and a plan is used up in proportion to its price; write a price above zero"
-        raise ValueError(msg)
-    return price
 
 
 def _asset(table: Table) -> Asset:
@@ -191,7 +141,7 @@ def _asset(table: Table) -> Asset:
         annual_rate=table.require("annual_rate", _annual, Decimal(0)) if annuity else _unread(table, "annual_rate"),
         maintenance_per_year_nano=table.read("maintenance_per_year", values.amount, 0),
         colocation_per_month_nano=table.read("colocation_per_month", values.amount, 0),
-        currency=_currency(table),
+        currency=currency_of(table),
         effective=table.period(),
     )
 
@@ -213,27 +163,9 @@ def _credit(table: Table) -> Credit:
     return Credit(
         id=table.name("id"),
         amount_nano=table.amount("amount"),
-        pools=_pools(table),
-        effective=_ending(table, "a credit is spread over its range"),
+        pools=pools_of(table),
+        effective=ending_of(table, "a credit is spread over its range"),
     )
-
-
-def _pools(table: Table) -> tuple[str, ...]:
-    pools = table.names("pools")
-    if not pools and table.raw("pools") in (None, []):
-        table.wrong("pools", 'names none; add at least one, such as pools = ["h100-prod"]')
-    return pools
-
-
-def _currency(table: Table) -> str | None:
-    return table.read("currency", values.currency, None)
-
-
-def _ending(table: Table, why: str) -> Period:
-    period = table.period()
-    if not table.has("effective_to") or period.end == FOREVER:
-        table.wrong("effective_to", f"is missing, and {why}; add when it ends")
-    return period
 
 
 def percent_e8(percent: Decimal) -> int:

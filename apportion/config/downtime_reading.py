@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from apportion.config import downtime
 from apportion.config.downtime import Downtime
 from apportion.config.fleet_checks import excesses
-from apportion.config.fleet_reading import GPUS_MAX, Fleet
+from apportion.config.fleet_reading import Fleet
+from apportion.config.rows import GPUS_MAX
 from apportion.config.tables import Placed, Problems, Table, each, listed
 from apportion.config.values import span
 from apportion.domain.effective import gaps

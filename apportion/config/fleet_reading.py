@@ -11,11 +11,10 @@ from typing import Final
 from apportion.config import costs_reading, energy_reading, fleet, phases, phases_reading, rate_rows, values
 from apportion.config.energy import EnergyRate
 from apportion.config.fleet import Deployment, Entitlement, Match, ModelAlias, Pool, Rate, SharedCost
+from apportion.config.rows import GPUS_MAX
 from apportion.config.tables import Placed, Table, each
 from apportion.domain.tokens import scaled_weights
 
-GPUS_MAX: Final = 1_000_000
-"""Per row: GPU-microseconds of an hour then stay far inside 64 bits."""
 CAPACITY_MAX: Final = 10**12
 """Weighted tokens per GPU-hour; far beyond any hardware, inside the arithmetic."""
 

@@ -39,11 +39,11 @@ COMMITMENT: Final = BookTable(
     columns={
         "commitment_id": "VARCHAR", "kind": "VARCHAR", "pool_id": "VARCHAR", "gpus": "INTEGER", "upfront_nano": "BIGINT",
         "upfront_in_currency_nano": "BIGINT", "per_gpu_hour_nano": "BIGINT", "per_hour_nano": "BIGINT",
-        "currency": "VARCHAR", **RANGE,
+        "recurring_per_hour_nano": "BIGINT", "currency": "VARCHAR", **RANGE,
     },
     metered=(
         "commitment_id", "kind", "pool_id", "gpus", "upfront_nano", "upfront_in_currency_nano", "per_gpu_hour_nano",
-        "per_hour_nano", "currency",
+        "per_hour_nano", "recurring_per_hour_nano", "currency",
     ),
     spread=("upfront_nano", "upfront_in_currency_nano"),
 )  # fmt: skip
@@ -134,7 +134,7 @@ def _commitment(config: Config, row: Commitment) -> Row:
     convert = _at_start(config, row.currency, row.effective)
     return (
         row.id, row.kind, row.pools[0], row.gpus, convert(row.upfront_nano), row.upfront_nano, row.per_gpu_hour_nano,
-        row.per_hour_nano, _foreign(config, row.currency), *_range(row.effective),
+        row.per_hour_nano, row.recurring_per_hour_nano, _foreign(config, row.currency), *_range(row.effective),
     )  # fmt: skip
 
 

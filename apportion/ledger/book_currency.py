@@ -18,7 +18,7 @@ from apportion.ledger.connection import Row, Session
 
 _PRICED: Final = (
     (RATE, ("price_nano", "list_nano")),
-    (COMMITMENT, ("per_gpu_hour_nano", "per_hour_nano")),
+    (COMMITMENT, ("per_gpu_hour_nano", "recurring_per_hour_nano")),
     (ASSET, ("maintenance_per_year_nano", "colocation_per_month_nano")),
 )
 """Amounts that are converted hour by hour; a row in which all of them are 0 asks for no exchange rate."""

@@ -12,7 +12,7 @@ term AS (
     SELECT
         charge_period_start, commitment.*, epoch_us(effective_from) AS term_us, epoch_us(effective_to) - epoch_us(effective_from) AS length_us,
         GREATEST(from_us, epoch_us(effective_from)) AS begins_us, LEAST(to_us, epoch_us(effective_to)) AS ends_us,
-        gpus::HUGEINT * per_gpu_hour_nano + per_hour_nano AS hour_nano
+        gpus::HUGEINT * per_gpu_hour_nano + recurring_per_hour_nano AS hour_nano
     FROM charge_hour
     JOIN book.commitment AS commitment ON epoch_us(effective_from) < to_us AND epoch_us(effective_to) > from_us
 ),

@@ -71,7 +71,7 @@ turn AS (  -- of several rows in one hour the first counts: from the hour after 
         effective_to
     FROM coefficient
     WHERE effective_to > effective_from
-    WINDOW earlier AS (PARTITION BY deployment_no, model_no, method ORDER BY effective_from, effective_to, failure
+    WINDOW earlier AS (PARTITION BY deployment_no, model_no, method ORDER BY effective_from, effective_to, failure, uncached_input_ps NULLS LAST
                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ),
 counting AS (

@@ -4,30 +4,53 @@
 -- params: period_start, period_end
 -- why:    the one pass over the events: landing left one live row per source and event id, so that it only adds; grouped by
 --         small numbers, and by nothing that tells no charge apart; what other sources say of a metered call is passed over;
---         how long the context was of what was decoded is added whoever weighs it: an hour is what its inputs make it
-WITH usage AS (
+--         how long the context was of what was decoded is added whoever weighs it: an hour is what its inputs make it; events
+--         are placed one by one only where their series moves within an hour, and else by the hour
+WITH moving AS (
+    SELECT series_no, effective_from, effective_to, place_no
+    FROM metering.series_place
+    WHERE series_no IN (
+        SELECT series_no FROM metering.series_place
+        WHERE date_trunc('hour', effective_from) <> effective_from OR date_trunc('hour', effective_to) <> effective_to
+    )
+),
+usage AS (
     SELECT
         date_trunc('hour', event.occurred_at)     AS charge_period_start,
-        series.place_no,
-        SUM(event.uncached_input_tokens)::BIGINT  AS uncached_input_tokens,
-        SUM(event.cache_read_tokens)::BIGINT      AS cache_read_tokens,
-        SUM(event.cache_write_tokens)::BIGINT     AS cache_write_tokens,
-        SUM(event.output_tokens)::BIGINT          AS output_tokens,
-        SUM(event.reasoning_tokens)::BIGINT       AS reasoning_tokens,
-        SUM(event.requests)::BIGINT               AS requests,
+        event.series_no, moving.place_no,
+        SUM(event.uncached_input_tokens)          AS uncached_input_tokens,
+        SUM(event.cache_read_tokens)              AS cache_read_tokens,
+        SUM(event.cache_write_tokens)             AS cache_write_tokens,
+        SUM(event.output_tokens)                  AS output_tokens,
+        SUM(event.reasoning_tokens)               AS reasoning_tokens,
+        SUM(event.requests)                       AS requests,
         COUNT(*)                                  AS events,
         SUM(LEAST(event.output_tokens, 2147483647) * LEAST(
             event.uncached_input_tokens + event.cache_read_tokens + event.cache_write_tokens
-            + (event.output_tokens + event.reasoning_tokens) // 2, 2147483647))::HUGEINT AS output_context_tokens,
+            + (event.output_tokens + event.reasoning_tokens) // 2, 2147483647)) AS output_context_tokens,
         SUM(LEAST(event.reasoning_tokens, 2147483647) * LEAST(
             event.uncached_input_tokens + event.cache_read_tokens + event.cache_write_tokens
-            + (event.output_tokens + event.reasoning_tokens) // 2, 2147483647))::HUGEINT AS reasoning_context_tokens
+            + (event.output_tokens + event.reasoning_tokens) // 2, 2147483647)) AS reasoning_context_tokens
     FROM raw.usage_event AS event
-    LEFT JOIN metering.series_place AS series  -- every event has one; without, it would stop at NOT NULL and not get lost
-        ON series.series_no = event.series_no
-        AND event.occurred_at >= series.effective_from AND event.occurred_at < series.effective_to
+    LEFT JOIN moving  -- NULL: it stays for the hour
+        ON moving.series_no = event.series_no
+        AND event.occurred_at >= moving.effective_from AND event.occurred_at < moving.effective_to
     ANTI JOIN metering.observed_event AS observed ON observed.event_row = event.rowid
     WHERE event.occurred_at >= $period_start::TIMESTAMP AND event.occurred_at < $period_end::TIMESTAMP
+    GROUP BY 1, 2, 3
+),
+placed AS (
+    SELECT
+        usage.charge_period_start, COALESCE(usage.place_no, series.place_no) AS place_no,
+        SUM(uncached_input_tokens)::BIGINT AS uncached_input_tokens, SUM(cache_read_tokens)::BIGINT AS cache_read_tokens,
+        SUM(cache_write_tokens)::BIGINT AS cache_write_tokens, SUM(output_tokens)::BIGINT AS output_tokens,
+        SUM(reasoning_tokens)::BIGINT AS reasoning_tokens, SUM(requests)::BIGINT AS requests, SUM(events)::BIGINT AS events,
+        SUM(output_context_tokens)::HUGEINT AS output_context_tokens, SUM(reasoning_context_tokens)::HUGEINT AS reasoning_context_tokens
+    FROM usage
+    LEFT JOIN metering.series_place AS series  -- every series has one; without, its events would stop at NOT NULL and not get lost
+        ON series.series_no = usage.series_no
+        AND usage.charge_period_start >= series.effective_from AND usage.charge_period_start < series.effective_to
+        AND usage.place_no IS NULL
     GROUP BY 1, 2
 ),
 place AS (
@@ -35,8 +58,8 @@ place AS (
     FROM metering.series_place
 )
 SELECT
-    usage.charge_period_start, place.pool_no, place.deployment_no, place.provider, place.model_no, place.caller_no, place.tier,
-    usage.uncached_input_tokens, usage.cache_read_tokens, usage.cache_write_tokens, usage.output_tokens, usage.reasoning_tokens,
-    usage.requests, usage.events, usage.output_context_tokens, usage.reasoning_context_tokens
-FROM usage
+    placed.charge_period_start, place.pool_no, place.deployment_no, place.provider, place.model_no, place.caller_no, place.tier,
+    placed.uncached_input_tokens, placed.cache_read_tokens, placed.cache_write_tokens, placed.output_tokens, placed.reasoning_tokens,
+    placed.requests, placed.events, placed.output_context_tokens, placed.reasoning_context_tokens
+FROM placed
 LEFT JOIN place USING (place_no)

@@ -104,6 +104,8 @@ def _savings(random: Random, pools: list[str]) -> list[Document]:
         return []
     prices = {pool: decimal(random, 9, 10**10) for pool in pools}
     plan = {"pools": random.sample(pools, len(pools)), "per_hour": decimal(random, 9, 5 * 10**10)}
+    if random.random() < 0.5 and Decimal(plan["per_hour"]):
+        plan |= {"upfront": decimal(random, 9, 10**12), "recurring_per_hour": decimal(random, 9, 5 * 10**10)}
     return [
         {"id": f"plan-{number}", "kind": "savings", **plan, "rates": prices, **_money(random), **dates}
         for number, dates in enumerate(cut(random, START, END, 2))

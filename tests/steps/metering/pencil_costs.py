@@ -57,7 +57,9 @@ class Hour(Segments):
             amount * ages[1] // length - amount * ages[0] // length for amount in (at_start, row.upfront_nano)
         )
         recurring = round(self.recurring[row.id])
-        hourly = Fraction((row.gpus * row.per_gpu_hour_nano + row.per_hour_nano) * ((end - begin) // US), HOUR)
+        hourly = Fraction(
+            (row.gpus * row.per_gpu_hour_nano + row.recurring_per_hour_nano) * ((end - begin) // US), HOUR
+        )
         used = (
             self.spent[row.id]
             if row.kind == "savings"

@@ -62,7 +62,7 @@ class Segments:
         due = {pool: Fraction(gpus * us) for pool, gpus in free.items()}
         for row in self.config.costs.commitments:
             if _on(row, now):
-                hourly = row.gpus * row.per_gpu_hour_nano + row.per_hour_nano
+                hourly = row.gpus * row.per_gpu_hour_nano + row.recurring_per_hour_nano
                 self.recurring[row.id] += self.fx(row.currency, now) * Fraction(hourly * us, HOUR)
                 self._save(row, us, due, now)
         for rate in self.config.rates:

@@ -50,9 +50,17 @@ def _reserved(r: Random, number: int) -> str:
 def _savings(r: Random, number: int, dated: str) -> str:
     prices = [max(1, r.randint(1, 10 ** r.randint(1, 10))) for _ in "pq"]
     p, q = (f"{price // 10**9}.{price % 10**9:09d}" for price in prices)
+    promised = r.choice([0, r.randrange(10**6, 10**12)])  # a plan of a few nano pays for less than a microsecond
+    recurring = r.randrange(promised + 1)
+    upfront = (promised - recurring) * 4 + r.randrange(10)
+    prepaid = (
+        f'upfront = "{_text(upfront)}"\nrecurring_per_hour = "{_text(recurring)}"\n'
+        if promised and r.random() < 0.5
+        else ""
+    )
     return (
-        f'[[commitments]]\nid = "s{number}"\nkind = "savings"\npools = {r.sample(["p", "q"], 2)}\n'
-        f'per_hour = "{_amount(r)}"\nrates = {{ p = "{p}", q = "{q}" }}\n{_currency(r)}{dated}'
+        f'[[commitments]]\nid = "s{number}"\nkind = "savings"\npools = {r.sample(["p", "q"], 2)}\n{prepaid}'
+        f'per_hour = "{_text(promised)}"\nrates = {{ p = "{p}", q = "{q}" }}\n{_currency(r)}{dated}'
     )
 
 
@@ -67,6 +75,10 @@ def _asset(r: Random, number: int) -> str:
 
 def _amount(r: Random) -> str:
     nano = r.choice([0, r.randrange(10), r.randrange(10**10), r.randrange(10**12)])
+    return _text(nano)
+
+
+def _text(nano: int) -> str:
     return f"{nano // 10**9}.{nano % 10**9:09d}"
 
 

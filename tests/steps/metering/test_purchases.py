@@ -259,6 +259,19 @@ def test_what_a_savings_plan_promises_is_paid_unused(bought: Bought) -> None:
     }  # fmt: skip
 
 
+def test_a_plan_paid_in_part_at_its_start_is_used_as_any_other(bought: Bought) -> None:
+    """10.00 an hour for four hours, 20.00 of it upfront: each hour costs 10, and is billed 5, the first one 25."""
+    term = "effective_from = 2026-10-01T01:00:00Z\neffective_to = 2026-10-01T05:00:00Z\n"
+    plan = PLAN.format(10).partition("effective_from")[0] + f'upfront = "20"\nrecurring_per_hour = "5"\n{term}'
+    found = bought(pool(gpus=1) + pool("q", 1) + rate() + rate('per_gpu_hour = "5"', "q") + plan, ONE, ONE + 2 * HOUR)
+
+    for hour, upfront in ((ONE, 20), (ONE + HOUR, 0)):
+        assert {each[1:]: (cost.effective, cost.billed) for each, cost in found.items() if each[0] == hour} == {
+            key("commitment/s")[1:]: (usd("2"), usd(str(1 + upfront))), key("commitment/s", of="q")[1:]: (usd("1"), usd("0.5")),
+            key("commitment/s", "unused_commitment")[1:]: (usd("7"), usd("3.5")),
+        }  # fmt: skip
+
+
 def asset(more: str, dated: str = FROM) -> str:
     """Owned GPUs of pool p."""
     return f'[[assets]]\nid = "a"\npool = "p"\n{more}\n{dated}'

@@ -230,7 +230,7 @@ def test_hours_that_wait_for_a_rate_are_stale(demo: Path, tmp_path: Path, capsys
     model = ["--month", "2026-10", "--model", "llama-3.1-8b"]
     hours = explained(capsys, own, *model)["hours"]
     assert [one["is_stale"] for one in hours] == [one["charge_period_start"] >= "2026-10-03T15" for one in hours]
-    marked = screen(capsys, own, *model).count("as metered before: it waits for a rate")
+    marked = screen(capsys, own, *model).count("as metered before: it waits")
     assert marked == sum(one["is_stale"] for one in hours)
 
 

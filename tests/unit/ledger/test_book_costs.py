@@ -45,8 +45,8 @@ def test_every_table_is_written(book: Book) -> None:
     assert book.rows("SELECT * FROM book.fx") == [("EUR", 1_500_000_000, NOVEMBER, FOREVER)]
     assert book.rows("SELECT * FROM book.discount") == [(1, "accelerator", 12_500_000, NOVEMBER, SECOND)]
     assert book.rows("SELECT * FROM book.commitment ORDER BY commitment_id") == [
-        ("r", "reserved", 1, 9, 10_500_000_000, 7_000_000_000, 0, 0, "EUR", NOVEMBER, SECOND),
-        ("s", "savings", 1, 0, 0, 0, 0, 5_000_000_000, "", NOVEMBER, SECOND),
+        ("r", "reserved", 1, 9, 10_500_000_000, 7_000_000_000, 0, 0, "EUR", NOVEMBER, SECOND, 0),
+        ("s", "savings", 1, 0, 0, 0, 0, 5_000_000_000, "", NOVEMBER, SECOND, 5_000_000_000),
     ]
     assert book.rows("SELECT * FROM book.coverage ORDER BY ALL") == [
         ("asset/a", 0, 2, NOVEMBER, SECOND), ("asset/a", 1, 2, SECOND, FOREVER),
