@@ -16,8 +16,7 @@ WITH moving AS (
 ),
 usage AS (
     SELECT
-        date_trunc('hour', event.occurred_at)     AS charge_period_start,
-        event.series_no, moving.place_no,
+        epoch_us(event.occurred_at) // 3600000000 AS hour_no, event.series_no, moving.place_no,
         SUM(event.uncached_input_tokens)          AS uncached_input_tokens,
         SUM(event.cache_read_tokens)              AS cache_read_tokens,
         SUM(event.cache_write_tokens)             AS cache_write_tokens,
@@ -41,7 +40,7 @@ usage AS (
 ),
 placed AS (
     SELECT
-        usage.charge_period_start, COALESCE(usage.place_no, series.place_no) AS place_no,
+        make_timestamp(usage.hour_no * 3600000000) AS charge_period_start, COALESCE(usage.place_no, series.place_no) AS place_no,
         SUM(uncached_input_tokens)::BIGINT AS uncached_input_tokens, SUM(cache_read_tokens)::BIGINT AS cache_read_tokens,
         SUM(cache_write_tokens)::BIGINT AS cache_write_tokens, SUM(output_tokens)::BIGINT AS output_tokens,
         SUM(reasoning_tokens)::BIGINT AS reasoning_tokens, SUM(requests)::BIGINT AS requests, SUM(events)::BIGINT AS events,
@@ -49,7 +48,8 @@ placed AS (
     FROM usage
     LEFT JOIN metering.series_place AS series  -- every series has one; without, its events would stop at NOT NULL and not get lost
         ON series.series_no = usage.series_no
-        AND usage.charge_period_start >= series.effective_from AND usage.charge_period_start < series.effective_to
+        AND make_timestamp(usage.hour_no * 3600000000) >= series.effective_from
+        AND make_timestamp(usage.hour_no * 3600000000) < series.effective_to
         AND usage.place_no IS NULL
     GROUP BY 1, 2
 ),
