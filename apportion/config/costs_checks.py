@@ -209,12 +209,8 @@ def _bounded(fleet: Fleet, costs: PlacedCosts, problems: Problems) -> None:
     largest = max((pool.item.gpus for pool in fleet.pools), default=0)
     for commitment in costs.commitments:
         item = commitment.item
-        parts = [
-            item.upfront_nano,
-            item.per_hour_nano,
-            item.recurring_per_hour_nano,
-            item.gpus * item.per_gpu_hour_nano,
-        ]
+        first_hour = item.upfront_nano + item.recurring_per_hour_nano + item.gpus * item.per_gpu_hour_nano
+        parts = [first_hour, item.per_hour_nano]
         parts += [price * largest for price in item.rates_nano.values()]
         if max(parts) * dearest[item.currency] > NANO_MAX:
             problems.error(

@@ -4,19 +4,11 @@
 -- params: period_start, period_end
 -- why:    the one pass over the events: landing left one live row per source and event id, so that it only adds; grouped by
 --         small numbers, and by nothing that tells no charge apart; what other sources say of a metered call is passed over;
---         how long the context was of what was decoded is added whoever weighs it: an hour is what its inputs make it; events
---         are placed one by one only where their series moves within an hour, and else by the hour
-WITH moving AS (
-    SELECT series_no, effective_from, effective_to, place_no
-    FROM metering.series_place
-    WHERE series_no IN (
-        SELECT series_no FROM metering.series_place
-        WHERE date_trunc('hour', effective_from) <> effective_from OR date_trunc('hour', effective_to) <> effective_to
-    )
-),
-usage AS (
+--         how long the context was of what was decoded is added whoever weighs it: an hour is what its inputs make it; a series
+--         has one place for the whole of an hour, so that no event is placed by itself
+WITH usage AS (
     SELECT
-        epoch_us(event.occurred_at) // 3600000000 AS hour_no, event.series_no, moving.place_no,
+        epoch_us(event.occurred_at) // 3600000000 AS hour_no, event.series_no,
         SUM(event.uncached_input_tokens)          AS uncached_input_tokens,
         SUM(event.cache_read_tokens)              AS cache_read_tokens,
         SUM(event.cache_write_tokens)             AS cache_write_tokens,
@@ -31,16 +23,13 @@ usage AS (
             event.uncached_input_tokens + event.cache_read_tokens + event.cache_write_tokens
             + (event.output_tokens + event.reasoning_tokens) // 2, 2147483647)) AS reasoning_context_tokens
     FROM raw.usage_event AS event
-    LEFT JOIN moving  -- NULL: it stays for the hour
-        ON moving.series_no = event.series_no
-        AND event.occurred_at >= moving.effective_from AND event.occurred_at < moving.effective_to
     ANTI JOIN metering.observed_event AS observed ON observed.event_row = event.rowid
     WHERE event.occurred_at >= $period_start::TIMESTAMP AND event.occurred_at < $period_end::TIMESTAMP
-    GROUP BY 1, 2, 3
+    GROUP BY 1, 2
 ),
 placed AS (
     SELECT
-        make_timestamp(usage.hour_no * 3600000000) AS charge_period_start, COALESCE(usage.place_no, series.place_no) AS place_no,
+        make_timestamp(usage.hour_no * 3600000000) AS charge_period_start, series.place_no,
         SUM(uncached_input_tokens)::BIGINT AS uncached_input_tokens, SUM(cache_read_tokens)::BIGINT AS cache_read_tokens,
         SUM(cache_write_tokens)::BIGINT AS cache_write_tokens, SUM(output_tokens)::BIGINT AS output_tokens,
         SUM(reasoning_tokens)::BIGINT AS reasoning_tokens, SUM(requests)::BIGINT AS requests, SUM(events)::BIGINT AS events,
@@ -50,7 +39,6 @@ placed AS (
         ON series.series_no = usage.series_no
         AND make_timestamp(usage.hour_no * 3600000000) >= series.effective_from
         AND make_timestamp(usage.hour_no * 3600000000) < series.effective_to
-        AND usage.place_no IS NULL
     GROUP BY 1, 2
 ),
 place AS (

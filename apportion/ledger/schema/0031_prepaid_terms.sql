@@ -26,7 +26,7 @@ WITH term AS (
             pool_no, 'accelerator', 'commitment/' || commitment_id, unnest(['price', 'commitment', 'recurring', 'upfront', 'upfront']) AS term,
             unnest(['gpu_hour', 'hour', 'hour', 'term', 'term']) AS unit,
             unnest([
-                per_gpu_hour_nano, per_hour_nano, CASE WHEN upfront_nano > 0 THEN recurring_per_hour_nano ELSE 0 END, upfront_in_currency_nano,
+                per_gpu_hour_nano, per_hour_nano, CASE WHEN recurring_per_hour_nano <> per_hour_nano THEN recurring_per_hour_nano ELSE 0 END, upfront_in_currency_nano,
                 CASE WHEN currency <> '' THEN upfront_nano ELSE 0 END]) AS value_nano,
             NULL, CASE kind WHEN 'reserved' THEN gpus END, unnest([currency, currency, currency, currency, '']), kind, '', effective_from, effective_to
         FROM book.commitment

@@ -109,6 +109,7 @@ def test_every_table_is_read(loaded: Loaded) -> None:
         (POOL + rate() + reserved() + reserved(), "commitments[1].id", "commitment 'r' is written twice; give each an id of its own"),
         (POOL + rate() + reserved('gpus = 4\ncurrency = "EUR"'), "commitments[0].currency", "is EUR, and there is no exchange rate at 2026-10-01T00:00:00Z, when it begins"),
         (POOL + rate() + reserved('gpus = 1000000\nper_gpu_hour = "9000000000"'), "commitments[0]", "commitment 'r' costs more than one row can hold"),
+        (POOL + rate() + savings('per_hour = "5"\nupfront = "9000000000"\nrecurring_per_hour = "9000000000"\nrates = { p = "2" }'), "commitments[0]", "commitment 's' costs more than one row can hold"),
         (POOL + rate() + savings() + savings(name="t"), "commitments[1]", "savings plan of pool 'p' is in force"),
         (POOL + rate() + savings('per_hour = "5"\nrates = { p = "2" }\nupfront = "1"'), "commitments[0].recurring_per_hour", "is missing"),
         (POOL + rate() + savings('per_hour = "5"\nrates = { p = "2" }\nrecurring_per_hour = "1"'), "commitments[0].recurring_per_hour", "is what an upfront payment leaves to be paid by the hour; add upfront, or remove it"),
