@@ -193,7 +193,9 @@ def corrupted(draw: st.DrawFn) -> list[bytes]:
         for field in draw(st.lists(st.sampled_from(FIELDS), max_size=2)):
             event[field] = draw(VALUES)
         if isinstance(event["event_id"], str) and event["event_id"] and "OWN" not in event["event_id"]:
-            event["event_id"] += f"{number}OWN"
+            event["event_id"] += (
+                f"{number}OWN-OWN"  # twice: an id that lost one would be a duplicate in the next example
+            )
         line = bytearray(json.dumps(event, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass"))
         harm = draw(st.sampled_from(["none", "none", "none", "cut", "flip", "put"]))
         at = draw(st.integers(0, len(line) - 1))
