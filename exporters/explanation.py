@@ -119,7 +119,7 @@ def explained(results: Session, question: Question) -> dict[str, Any]:
     what `settled` adds and its dearest `hours`; of an hour the `deployment_hours` behind it, each with origin charges, cost, idle and
     phases, what of it was asked about, the chosen rung marked. Of an hour, and of a month of whole pools, `origin_charges` and the
     `prices` behind them. `charged_cost_nano` is what the month's chargeback says, where settlement is known; `stale` is not None where
-    hours wait for a rate.
+    hours wait to be metered again.
     Raises: UsageError when nothing was metered there, naming what there is; LedgerError for results of an earlier version.
     """
     if not results.value(_IS_KNOWN):

@@ -101,7 +101,7 @@ def external(results: Session, asked: Mapping[str, object]) -> list[dict[str, An
 
 
 def stale(results: Session, asked: Mapping[str, object]) -> dict[str, Any] | None:
-    """Hours that wait for a rate and stand as they were metered before, if at all; None where there are none.
+    """Hours that wait, for a missing rate say, and stand as they were metered before, if at all; None where there are none.
 
     Returns: how many are `refused_hours`, the `first_hour` of them and a `reason`; which of them have charges of the question.
     """

@@ -3,7 +3,8 @@ ALTER TABLE book.commitment ALTER COLUMN recurring_per_hour_nano SET NOT NULL;
 COMMENT ON COLUMN book.commitment.per_hour_nano IS 'committed spend, whenever it is paid, 1e-9 of currency; savings plans only';
 COMMENT ON COLUMN book.commitment.recurring_per_hour_nano IS 'what of the committed spend is paid by the hour, 1e-9 of currency; savings plans only';
 
-CREATE OR REPLACE VIEW export.price_terms AS
+-- What a figure needs to be worked out by hand, too: the prices in force.
+CREATE VIEW export.price_terms AS
 WITH term AS (
     SELECT
         pool_no, component, '' AS evidence, 'price' AS term, unit, price_nano AS value_nano, list_nano, NULL::INTEGER AS gpus, currency,
